@@ -1,0 +1,5 @@
+"""``python -m daemon`` is ``zoho-outbox``."""
+
+from daemon.command_line import main
+
+main()

@@ -1,0 +1,420 @@
+"""Claims what is due, makes the attempts, settles their verdicts.
+
+One loop claims, a bounded number of workers attempt, one loop settles in batches. What is in memory is bounded by the
+number of workers, however long the backlog is. A verdict in hand is kept through a database outage and settled after.
+
+Places: as many workers as requests may be in flight, and a few more, which only work that is live may take. So a
+backfill that fills the queue for permission never keeps a live change from standing in it, and the line for permission
+is in order of urgency.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+import anyio
+import psycopg
+import structlog
+from anyio.abc import TaskGroup, TaskStatus
+
+from daemon.supervision import Supervisor
+from outbox.assembly import Engine
+from outbox.logs import Event
+from outbox.masking import mask_message
+from outbox.sending.attempt import Ended
+from outbox.settings import LogPayloads
+from outbox.store.installation import record_organisation
+from outbox.store.organisation import OrganisationNow
+from outbox.store.protocol import Claim, ForeignDatabase, Settlement, Show, Verdict, released
+from outbox.vocabulary import EntityType, EntryStatus, OrganisationState, Outcome, Urgency
+from outbox.zoho.failures import CallFailed
+from outbox.zoho.organisations import OrganisationRefused, verify_organisation
+from outbox.zoho.ports import SendingStopped
+
+NAME = "dispatcher"
+SETTLING = "settlement"
+
+ADMISSION_BATCH = 1000
+SETTLEMENT_BATCH = 200
+LIVE_PLACES = 2
+"""Workers beyond the concurrency that only live changes may take."""
+
+LONGEST_UNVERIFIED_SECONDS = 900.0
+"""Between questions whether the organisation is ours, while Zoho does not say."""
+
+LONGEST_STOP_SECONDS = 60.0
+"""After being sent away for want of budget or token."""
+
+LONGEST_REST_SECONDS = 30.0
+"""The longest wait of the loop, whatever OUTBOX_POLL_SECONDS says: the watchdog wants to see it move."""
+
+
+@dataclass(frozen=True)
+class _Undecodable:
+    """In place of a row that the database gives and Python cannot hold."""
+
+    error: psycopg.DataError
+
+
+class Workers:
+    """The tasks that make attempts. They outlive a failure of the loop that started them."""
+
+    def __init__(self) -> None:
+        self._group: TaskGroup | None = None
+
+    async def host(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Holds the tasks until cancelled."""
+        async with anyio.create_task_group() as group:
+            self._group = group
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def start_soon(self, work: Callable[[Claim, Any], Coroutine[Any, Any, None]], claim: Claim, row: Any) -> None:
+        """Starts an attempt."""
+        if self._group is None:
+            raise RuntimeError("workers are not hosted yet")
+        self._group.start_soon(work, claim, row)
+
+    def cancel(self) -> None:
+        """Ends the attempts; each says before what is to be settled."""
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+
+
+class Dispatcher:
+    """The heart of the daemon."""
+
+    def __init__(self, engine: Engine, supervisor: Supervisor) -> None:
+        self._engine = engine
+        self._supervisor = supervisor
+        self._wake = anyio.Event()
+        self._verdicts: deque[Ended] = deque()
+        self._verdict_ready = anyio.Event()
+        self._batch_settled = anyio.Event()
+        self._places = engine.settings.zoho_max_concurrency + LIVE_PLACES
+        self._held: dict[UUID, Claim] = {}
+        self._stop_said = ""
+        self._low_urgency_from = self._any_urgency_from = -math.inf
+        """Not before: on the monotonic clock."""
+        self._state: OrganisationState | None = None
+        self._verified = False
+        self._unverified_said = ""
+        self._unverified_times = 0
+        self._open = False
+        """Whether the last cycle could claim at all."""
+        self._log = structlog.get_logger()
+        self.draining = False
+        self.foreign: str | None = None
+        """Why this database must not send, where a claim found out."""
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def drain(self) -> None:
+        """Claims nothing more; what is held is finished or given back."""
+        self.draining = True
+        self._engine.budget.stop()
+        self.wake()
+
+    @property
+    def held(self) -> Iterable[Claim]:
+        """Claims that are not settled yet."""
+        return list(self._held.values())
+
+    @property
+    def holds(self) -> int:
+        """How many."""
+        return len(self._held)
+
+    async def settled(self) -> None:
+        """Waits until a batch has been settled."""
+        await self._batch_settled.wait()
+
+    async def run(self, workers: Workers) -> None:
+        """Claims until told to drain. Attempts run in ``workers``."""
+        idle_polls = 0
+        while not self.draining:
+            self._wake = anyio.Event()
+            busy = await self._cycle(workers)
+            self._supervisor.progress(NAME)
+            if busy:
+                idle_polls = 0
+                continue
+            idle_polls = await self._rest(idle_polls)
+
+    async def _cycle(self, workers: Workers) -> bool:
+        """Whether there may be more to do at once."""
+        engine = self._engine
+        self._open = False
+        if not engine.settings.enable_zoho_sync:
+            return False
+        now = await engine.organisation.now()
+        self._say_state(now)
+        if not now.may_try or engine.clock.monotonic() < self._any_urgency_from:
+            return False
+        if not await self._organisation_verified():
+            return False
+        self._open = True
+        await engine.store.promote()
+        admitted = await engine.store.admit(ADMISSION_BATCH)
+        claims: list[Claim] = []
+        try:
+            await self._claim(claims)
+            work = [
+                (claim, rows.get(claim.entity_id))
+                for entity_type, group in _by_type(claims).items()
+                for rows in [await self._read(entity_type, group)]
+                for claim in group
+            ]
+        except Exception:
+            # Nothing was sent for them: they are given back, whatever went wrong.
+            for claim in claims:
+                self._hand_over(Ended(released(claim), str(claim.entity_id)))
+            raise
+        for claim, row in work:
+            workers.start_soon(self._work, claim, row)
+        return bool(claims) or admitted > 0
+
+    async def _claim(self, claims: list[Claim]) -> None:
+        """Adds claims for the free places; the last few are for live changes alone."""
+        store = self._engine.store
+        for places, least_urgent in (
+            (self._places - LIVE_PLACES, self._least_urgent()),
+            (self._places, Urgency.LIVE),
+        ):
+            room = places - len(self._held)
+            if room <= 0:
+                continue
+            try:
+                taken = await store.claim(room, least_urgent)
+            except ForeignDatabase:
+                self.foreign = "the database behind DATABASE_URL is another one than at start-up: a clone or a copy"
+                self.drain()
+                return
+            claims.extend(taken)
+            for claim in taken:
+                self._held[claim.lease.token] = claim
+
+    def _least_urgent(self) -> Urgency:
+        """What may still be claimed: the day's reserve is for live changes."""
+        if self._engine.clock.monotonic() < self._low_urgency_from:
+            return Urgency.RETRY
+        return Urgency.RECONCILE
+
+    async def _read(self, entity_type: EntityType, claims: list[Claim]) -> dict[UUID, Any]:
+        """The present rows, in one query; one by one where a row among them cannot even be read."""
+        entity = self._engine.entities[entity_type]
+        ids = [claim.entity_id for claim in claims]
+        try:
+            async with self._engine.database.connection() as connection:
+                return await entity.read(connection, ids)
+        except psycopg.DataError:
+            rows: dict[UUID, Any] = {}
+            for entity_id in ids:
+                try:
+                    async with self._engine.database.connection() as connection:
+                        rows |= await entity.read(connection, [entity_id])
+                except psycopg.DataError as undecodable:
+                    rows[entity_id] = _Undecodable(undecodable)
+            return rows
+
+    async def _work(self, claim: Claim, row: Any) -> None:
+        sender = self._engine.sender
+        if isinstance(row, _Undecodable):
+            self._hand_over(sender.undecodable(claim, row.error))
+            return
+        entity = self._engine.entities[claim.entity_type]
+        try:
+            ended = await sender.attempt(entity, claim, row, self._hand_over)
+        except Exception:
+            # Not foreseen: nobody knows what was sent. Nothing is settled, so that the lease runs out and whoever
+            # takes over looks first; the other workers go on.
+            self._log.exception(Event.ENTRY_CRASHED, entity_id=str(claim.entity_id))
+            self._held.pop(claim.lease.token, None)
+            self.wake()
+            return
+        if ended.stopped is not None:
+            self._heed(ended.stopped, Urgency(claim.urgency))
+        self._hand_over(ended)
+
+    def _hand_over(self, ended: Ended) -> None:
+        self._verdicts.append(ended)
+        self._verdict_ready.set()
+
+    def _heed(self, stop: SendingStopped, urgency: Urgency) -> None:
+        """Claims nothing of this urgency while it would only be sent away again; asks anew within a minute."""
+        if stop.reason != self._stop_said:
+            self._stop_said = stop.reason
+            self._log.info(Event.BUDGET_SPENT, reason=stop.reason, until=str(stop.until or "a person acts"))
+        if stop.state is not OrganisationState.THROTTLED:
+            return  # The organisation's own state is read before every claim, and its end rings the bell.
+        clock = self._engine.clock
+        wait = (stop.until - clock.now(UTC)).total_seconds() if stop.until is not None else LONGEST_STOP_SECONDS
+        again = clock.monotonic() + min(max(wait, 1.0), LONGEST_STOP_SECONDS)
+        if urgency.may_use_reserve:
+            self._any_urgency_from = again
+        else:
+            self._low_urgency_from = again
+
+    async def settle(self) -> None:
+        """Settles verdicts in batches, for ever. Whatever is in hand survives an outage."""
+        while True:
+            if not self._verdicts:
+                self._supervisor.progress(SETTLING)
+                self._verdict_ready = anyio.Event()
+                with anyio.move_on_after(LONGEST_REST_SECONDS):
+                    await self._verdict_ready.wait()
+                continue
+            batch = [self._verdicts[place] for place in range(min(len(self._verdicts), SETTLEMENT_BATCH))]
+            await self._settle(batch)
+            self._supervisor.progress(SETTLING)
+
+    async def _settle(self, batch: list[Ended]) -> None:
+        settlement = await self._engine.store.settle([ended.verdict for ended in batch])
+        for _ in batch:
+            self._verdicts.popleft()
+        for ended in batch:
+            self._held.pop(ended.verdict.claim.lease.token, None)
+        self._tell(batch, settlement)
+        self._batch_settled.set()
+        self._batch_settled = anyio.Event()
+        self.wake()
+
+    async def _organisation_verified(self) -> bool:
+        """Asks Zoho once whether this is the organisation that the settings mean. Nothing is claimed before."""
+        if self._verified:
+            return True
+        engine = self._engine
+        try:
+            organisation = await verify_organisation(engine.client, engine.settings)
+        except CallFailed as failed:
+            await engine.organisation.failed(failed.failure)
+            self._say_unverified(f"{failed.failure}: {failed.failure.advice}")
+            # The host's writes ring the bell all the time: each would cost a request of the day.
+            self._any_urgency_from = engine.clock.monotonic() + min(
+                LONGEST_UNVERIFIED_SECONDS, 5 * 2.0**self._unverified_times
+            )
+            self._unverified_times += 1
+            return False
+        except SendingStopped as stop:
+            self._heed(stop, Urgency.LIVE)
+            return False
+        except OrganisationRefused as refusal:
+            await engine.organisation.refused(str(refusal))
+            return False
+        await engine.organisation.answered()
+        await record_organisation(engine.database, organisation)
+        self._verified = True
+        self._log.info(
+            Event.ORGANISATION_VERIFIED,
+            organisation=organisation.id,
+            name=organisation.name,
+            mode=organisation.mode,
+            remarks=list(organisation.remarks),
+        )
+        return True
+
+    def _say_unverified(self, reason: str) -> None:
+        """Once for each reason: nothing is sent until the organisation is known."""
+        if reason != self._unverified_said:
+            self._unverified_said = reason
+            self._log.warning(Event.ORGANISATION_UNVERIFIED, reason=reason)
+
+    async def _rest(self, idle_polls: int) -> int:
+        """Waits for the bell, for something scheduled, or for the next poll: after going idle at 1, 2, 4 … s."""
+        engine = self._engine
+        if self._held and len(self._held) >= self._places:
+            seconds = LONGEST_REST_SECONDS
+        else:
+            # The bell is asked for first and the outbox read once more after: what came in between is seen.
+            if idle_polls == 0:
+                await engine.sessions.want_bell(True)
+                return 1
+            seconds = min(2.0 ** (idle_polls - 1), engine.settings.outbox_poll_seconds, LONGEST_REST_SECONDS)
+            stopped = max(self._any_urgency_from, self._low_urgency_from) - engine.clock.monotonic()
+            if stopped > 0:
+                seconds = min(seconds, stopped)
+            due = await engine.store.seconds_to_next_due() if self._open else None
+            if due is not None:
+                seconds = min(seconds, max(due, 0.05))
+        rung = False
+        with anyio.move_on_after(seconds):
+            await self._wake.wait()
+            rung = True
+        if rung:
+            await engine.sessions.want_bell(False)
+        return 0 if rung else idle_polls + 1
+
+    def _say_state(self, now: OrganisationNow) -> None:
+        if now.state is self._state:
+            return
+        previous, self._state = self._state, now.state
+        match now.state:
+            case OrganisationState.PAUSED:
+                self._log.warning(Event.ORGANISATION_PAUSED, reason=now.why, since=str(now.since))
+            case OrganisationState.RUNNING:
+                if previous in (OrganisationState.PAUSED, OrganisationState.THROTTLED):
+                    self._log.info(Event.ORGANISATION_RUNNING, after=str(previous))
+            case OrganisationState.THROTTLED | OrganisationState.BROKEN | OrganisationState.FORBIDDEN:
+                # Logged by whoever found out (outbox.store.organisation), once for all replicas.
+                pass
+
+    def _tell(self, batch: list[Ended], settlement: Settlement) -> None:
+        refused = set(map(id, settlement.refused))
+        given_up = set(map(id, settlement.given_up))
+        if settlement.trouble:
+            self._log.error(Event.LOG_ROW_LOST, reason=settlement.trouble)
+        for ended in batch:
+            if id(ended.verdict) in given_up:
+                continue  # Said above: its lease runs out, and it is taken over.
+            if id(ended.verdict) in refused:
+                self._log.warning(
+                    Event.ACKNOWLEDGEMENT_REFUSED, **_facts(ended), advice="its lease was taken over; it is sent again"
+                )
+            else:
+                self._tell_one(ended)
+
+    def _tell_one(self, ended: Ended) -> None:
+        verdict = ended.verdict
+        facts = _facts(ended)
+        error = mask_message(verdict.error, LogPayloads.MASKED) if verdict.error else None
+        match verdict.entry_status:
+            case EntryStatus.DONE:
+                event = Event.ENTRY_SENT if verdict.outcome is Outcome.SENT else Event.ENTRY_UNCHANGED
+                self._log.info(event, **facts, zoho_id=verdict.zoho_id, note=error)
+            case EntryStatus.SKIPPED:
+                self._log.info(Event.ENTRY_SKIPPED, **facts, reason=error)
+            case EntryStatus.WAITING:
+                self._log.info(Event.ENTRY_WAITING, **facts, waiting_for=verdict.waiting_for)
+            case EntryStatus.DEAD:
+                self._log.warning(Event.ENTRY_DEAD, **facts, reason=error)
+            case EntryStatus.PENDING if verdict.show is Show.RETRYING:
+                self._log.warning(
+                    Event.ENTRY_RETRIED, **facts, reason=error, next_attempt_in_seconds=round(verdict.due_in, 1)
+                )
+            case EntryStatus.PENDING | EntryStatus.PROCESSING:
+                self._log.debug(Event.ENTRY_CLAIMED, **facts, returned=True)
+
+
+def _facts(ended: Ended) -> dict[str, Any]:
+    verdict: Verdict = ended.verdict
+    facts: dict[str, Any] = {
+        "entity": ended.named,
+        "entity_id": str(verdict.claim.entity_id),
+        "attempt": verdict.claim.attempts,
+    }
+    if verdict.log is not None:
+        facts |= {"api_calls": verdict.log.api_calls, "milliseconds": verdict.log.duration_ms}
+    return facts
+
+
+def _by_type(claims: list[Claim]) -> dict[EntityType, list[Claim]]:
+    groups: dict[EntityType, list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault(claim.entity_type, []).append(claim)
+    return groups

@@ -1,0 +1,14 @@
+"""What the commands do, one module each. They return results; nothing here prints or knows of exit codes.
+
+- :mod:`outbox.commands.failures`: refusals that a person can do something about.
+- :mod:`outbox.commands.opening`: a database that is fit for a command.
+- :mod:`outbox.commands.identify`: which row TYPE and ID mean.
+- :mod:`outbox.commands.wording`: moments, ages and columns as people read them.
+- :mod:`outbox.commands.status`, :mod:`outbox.commands.status_screen`: what is the matter, and how it is shown.
+- :mod:`outbox.commands.explain`, :mod:`outbox.commands.facts`, :mod:`outbox.commands.verdict`: why a row is where it
+  is.
+- :mod:`outbox.commands.sync`, :mod:`outbox.commands.dry_run`, :mod:`outbox.commands.present_row`: one entity
+  now, or what would be sent.
+- :mod:`outbox.commands.migrate`, :mod:`outbox.commands.pause`, :mod:`outbox.commands.doctor`,
+  :mod:`outbox.commands.simulate`: as their names say.
+"""

@@ -1,0 +1,166 @@
+"""The demo from curtain to curtain: set the scene, play the acts, look whether Zoho's books agree."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import psycopg
+from rich.console import Console
+
+from outbox.demo.postgres_server import PostgresNotFoundError, PostgresServer, PostgresStartError
+from outbox.demo.sample import ACTS, Act, at_the_end
+from outbox.demo.scene import Scene, SceneError, scene
+from outbox.demo.stopping import Stopped, StopRequest
+from outbox.demo.verdict import Difference, differences
+from outbox.demo.view import Look, OutputConsole, Progress, View
+from outbox.simulator import FaultRule
+from outbox.vocabulary import EntryStatus
+
+_POLL_SECONDS = 0.08
+_STEP_PAUSE_SECONDS = 0.12
+_ACT_PAUSE_SECONDS = 0.35
+_ACT_PATIENCE_SECONDS = 2.0
+"""How long the next act waits for the last one's rows: an outage at Zoho does not stop the applications."""
+
+_GIVE_UP_SECONDS = 60.0
+"""With ``--exit``: where no row has come to an end for so long, those on their way are named, and the demo ends.
+
+An attempt that failed and is made again is no end: that could go on for hours.
+"""
+
+
+def perform(
+    daemon_command: Sequence[str],
+    *,
+    stop: StopRequest,
+    exit_when_done: bool,
+    real_limits: bool,
+    acts: Sequence[Act] = ACTS,
+    faults: Sequence[FaultRule] = (),
+    console: Console | None = None,
+    on_view: Callable[[View], None] | None = None,
+) -> int:
+    """Run the demo on standard output; returns the exit status.
+
+    ``daemon_command`` starts the daemon; it gets its settings in its environment. ``faults`` are planted in the
+    simulator before the daemon starts. ``stop`` is heeded wherever the demo waits. ``on_view`` is given the view
+    when all is over, with its transcript.
+
+    0 where each row stands as the sample says, or where somebody stopped a demo that was to run until then. 1 where
+    one does not, where a part did not start, and where ``exit_when_done`` was stopped before its end.
+    """
+    view = View(OutputConsole(stop.ask) if console is None else console)
+    try:
+        # Before anything is said: where it is missing, the one line about that is all there is to read.
+        postgres = PostgresServer(durable=False)
+        with view:
+            view.title()
+            return _Performance(view, stop, acts, exit_when_done=exit_when_done).run(
+                postgres, daemon_command, real_limits=real_limits, faults=faults
+            )
+    except (Stopped, KeyboardInterrupt):
+        view.say("Stopped; nothing is left behind.")
+        return 1 if exit_when_done else 0
+    except (PostgresNotFoundError, PostgresStartError, SceneError) as trouble:
+        view.warn(f"zoho-outbox demo: {trouble}")
+        return 1
+    finally:
+        if on_view is not None:
+            on_view(view)
+
+
+class _Performance:
+    def __init__(self, view: View, stop: StopRequest, acts: Sequence[Act], *, exit_when_done: bool) -> None:
+        self._view = view
+        self._stop = stop
+        self._acts = acts
+        self._exit_when_done = exit_when_done
+        self._began = time.monotonic()
+        self._moved = self._began
+        self._travels: list[int] = []
+
+    def run(
+        self, postgres: PostgresServer, daemon_command: Sequence[str], *, real_limits: bool, faults: Sequence[FaultRule]
+    ) -> int:
+        with scene(
+            postgres, daemon_command, real_limits=real_limits, faults=faults, stop=self._stop, report=self._view.part
+        ) as stage:
+            try:
+                return self._play(stage)
+            except Stopped:
+                self._view.say("Stopping: the daemon finishes what it holds.")
+                raise
+            except psycopg.Error as lost:
+                raise stage.trouble(f"the demo cannot reach its own PostgreSQL any more ({lost})") from None
+
+    def _play(self, stage: Scene) -> int:
+        for act in self._acts:
+            self._view.act(act.told)
+            for step in act.steps:
+                stage.applications.take(step)
+                self._watch(stage, _STEP_PAUSE_SECONDS)
+            self._settle(stage, patience=_ACT_PATIENCE_SECONDS)
+            self._watch(stage, _ACT_PAUSE_SECONDS)
+        self._settle(stage, patience=None)
+        found = self._sum_up(stage)
+        if self._exit_when_done:
+            if found:
+                self._view.part("Daemon's log", str(stage.daemon.keep_log()))
+            return 1 if found else 0
+        self._view.look(Look(stage.psql(), stage.zoho.url, str(stage.settings_file)))
+        while True:
+            self._watch(stage, 1.0)
+
+    def _settle(self, stage: Scene, *, patience: float | None) -> None:
+        """Until nothing is pending or processing; at most ``patience`` seconds, where that is given.
+
+        Else until nothing has moved for so long that it is no use waiting, if the demo is to end by itself.
+        """
+        began = time.monotonic()
+        while not stage.feed.is_settled():
+            now = time.monotonic()
+            if patience is not None and now - began > patience:
+                return
+            if patience is None and self._exit_when_done and now - self._moved > _GIVE_UP_SECONDS:
+                return
+            self._watch(stage, _POLL_SECONDS)
+        self._show(stage)
+
+    def _watch(self, stage: Scene, seconds: float) -> None:
+        """Time passes, and what moves is shown."""
+        until = time.monotonic() + seconds
+        while True:
+            stage.check()
+            self._show(stage)
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            self._stop.wait(min(left, _POLL_SECONDS))
+
+    def _show(self, stage: Scene) -> None:
+        for event in stage.feed.events():
+            if event.again_at is None:
+                self._moved = time.monotonic()
+            if event.milliseconds is not None and event.status is EntryStatus.DONE:
+                self._travels.append(event.milliseconds)
+            self._view.event(event)
+        self._view.progress(self._progress(stage))
+
+    def _sum_up(self, stage: Scene) -> list[Difference]:
+        sample = at_the_end(self._acts)
+        found = differences(sample, stage.feed.host_rows(), stage.zoho.books())
+        self._view.summary(
+            self._progress(stage), stage.feed.not_synced(), found, rows=len(sample), travel=self._travel_words()
+        )
+        return found
+
+    def _progress(self, stage: Scene) -> Progress:
+        return Progress(stage.feed.counts(), stage.feed.stopped(), stage.zoho.counts(), time.monotonic() - self._began)
+
+    def _travel_words(self) -> str:
+        if not self._travels:
+            return "nothing arrived"
+        return (
+            f"from the application's COMMIT to the status in its row: {statistics.median(self._travels):.0f} ms in the "
+            f"middle, {max(self._travels)} ms at most; the whole demo {time.monotonic() - self._began:.1f} s"
+        )

@@ -1,0 +1,300 @@
+"""The log: one JSON object a line, a fixed vocabulary of events, no secret, and no way to stop the daemon.
+
+Levels say whose matter it is: *info* is a change of state, *warning* something that the data, Zoho or the
+environment must answer for (a refusal of the API is a warning about their data), *error* a mistake of ours.
+"""
+
+import json
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from enum import StrEnum
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+from outbox.settings import LogFormat, LogLevel
+
+REDACTED = "[redacted]"
+
+
+class Event(StrEnum):
+    """Stable names of what the log reports. Scripts and alerts may rely on them."""
+
+    DAEMON_STARTED = "daemon.started"
+    """info: configuration, database and organisation are verified; claiming begins."""
+    DAEMON_REFUSED = "daemon.refused"
+    """error: start-up found something that a person must mend first; ``reason`` says what."""
+    SCHEMA_OUTDATED = "schema.outdated"
+    """warning: a step of ``migrate`` is due that does no harm while it waits; ``step`` names it."""
+    DAEMON_DRAINING = "daemon.draining"
+    """info: a signal asked to stop; nothing more is claimed, what is in flight is finished."""
+    DAEMON_STOPPED = "daemon.stopped"
+    """info: the last event of a process that ended in order."""
+
+    ENTRY_CLAIMED = "entry.claimed"
+    """debug: an entity's pending entries were absorbed into one send."""
+    ENTRY_SENT = "entry.sent"
+    """info: Zoho holds the row as it stands; ``zoho_id``, ``duration_ms``, ``api_calls``."""
+    ENTRY_UNCHANGED = "entry.unchanged"
+    """debug: what would be sent is what was sent last; no request was made."""
+    ENTRY_RETRIED = "entry.retried"
+    """warning: the attempt failed and will be made again at ``next_attempt_at``."""
+    ENTRY_AMBIGUOUS = "entry.ambiguous"
+    """warning: a create left and its fate is unknown; it is looked up before anything else."""
+    ENTRY_ADOPTED = "entry.adopted"
+    """info: the record was found in Zoho and taken over in place of creating it."""
+    ENTRY_DEAD = "entry.dead"
+    """warning: no attempt is left, or none would help; ``reason`` holds the next step."""
+    ENTRY_SKIPPED = "entry.skipped"
+    """info: the row is not eligible; ``reason`` says why."""
+    ENTRY_WAITING = "entry.waiting"
+    """info: a prerequisite is not in Zoho yet; it wakes the entry."""
+    ENTRY_WOKEN = "entry.woken"
+    """info: what an entry waited for is done."""
+    ENTRY_CRASHED = "entry.crashed"
+    """error: a mistake of ours while an entry was worked on; the exception is in the event."""
+
+    CLAIM_LOST = "claim.lost"
+    """warning: the lease was taken over or its budget spent; nothing was sent, or the result was refused."""
+    LEASE_TAKEN_OVER = "lease.taken_over"
+    """warning: another worker's lease had ended; its attempt is recorded as "fate unknown"."""
+    ACKNOWLEDGEMENT_REFUSED = "acknowledgement.refused"
+    """warning: the token was no longer ours; the entity is enqueued again."""
+    LOG_ROW_LOST = "log_row.lost"
+    """error: the acknowledgement was recorded without its row in zoho_sync_logs."""
+
+    ORGANISATION_VERIFIED = "organisation.verified"
+    """info: the organisation exists, and its currency is ours; ``remarks`` lists what differs."""
+    ORGANISATION_UNVERIFIED = "organisation.unverified"
+    """warning: Zoho could not be asked whether the organisation is ours; nothing is sent before; tried again."""
+    ORGANISATION_RUNNING = "organisation.running"
+    """info: sending goes on after a pause, throttle, outage or refusal."""
+    ORGANISATION_PAUSED = "organisation.paused"
+    """info: an operator stopped sending."""
+    ORGANISATION_THROTTLED = "organisation.throttled"
+    """warning: Zoho wants silence until ``until``; no attempt is burned."""
+    ORGANISATION_BROKEN = "organisation.broken"
+    """warning: Zoho is unwell; single probes until it answers."""
+    ORGANISATION_FORBIDDEN = "organisation.forbidden"
+    """error: token, scope or organisation was refused; a person must act, ``advice`` says how."""
+    BUDGET_SPENT = "budget.spent"
+    """warning: the day's share of an urgency is used up until ``until``."""
+
+    TOKEN_MINTED = "token.minted"  # noqa: S105 - the name of an event
+    """info: a new access token for all replicas; ``generation`` names it."""
+    TOKEN_REFUSED = "token.refused"  # noqa: S105
+    """error: the accounts host refused our credentials; ``advice`` says what to mend."""
+    TOKEN_THROTTLED = "token.throttled"  # noqa: S105
+    """warning: too many tokens were asked for; nobody asks again during the cooldown."""
+    TOKEN_UNAVAILABLE = "token.unavailable"  # noqa: S105
+    """warning: the accounts host is unwell; asked again after a short cooldown."""
+    TOKEN_NOT_STORED = "token.not_stored"  # noqa: S105
+    """warning: a minted token could not be stored; this process alone uses it."""
+
+    REQUEST_SENT = "request.sent"
+    """debug: one exchange with Zoho; method, path, status, code, milliseconds, no payload."""
+
+    PERMIT_NOT_RETURNED = "permit.not_returned"
+    """warning: a request ended, but its place among those in flight could not be given back at once."""
+
+    DATABASE_LOST = "database.lost"
+    """warning: the database does not answer; asked again with a capped backoff."""
+    DATABASE_BACK = "database.back"
+    """info: the database answers again."""
+    LISTENER_DEAF = "listener.deaf"
+    """warning: notifications do not arrive (connection, pooler); polling carries on."""
+    LISTENER_HEARS = "listener.hears"
+    """info: a notification made the round trip."""
+
+    LOOP_FAILING = "loop.failing"
+    """error: a loop of the daemon failed and will be started again; once per change of state."""
+    LOOP_RECOVERED = "loop.recovered"
+    """info: a loop that failed is moving again."""
+    HTTP_NOT_LISTENING = "http.not_listening"
+    """warning: the address is in use; tried again, the daemon works on."""
+    LIBRARY_MESSAGE = "library.message"
+    """as the library says: a message of a library's own logger, named in ``logger``."""
+
+
+_SECRET_KEYS = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+        "password",
+        "client_secret",
+        "refresh_token",
+        "access_token",
+        "admin_token",
+        "api_key",
+        "token",
+        "secret",
+    }
+)
+# The scheme words of an Authorization header, and the shape of Zoho's tokens (sheet 1.1: 1000.x.y).
+_CREDENTIALS = r"(?i:Zoho-oauthtoken|Bearer)\s+[^\s\"'\\,;]+|\b1000\.[0-9a-f]{16,}\.[0-9a-f]{16,}\b"
+_SHORTEST_SECRET = 6
+
+
+class Redactor:
+    """Blanks secrets: registered values wherever they stand, credential keys, whatever looks like a token.
+
+    Secrets that come into being later (an access token) are registered with :meth:`register`. A value of
+    fewer than 6 characters is not registered as text: blanking it would eat words; its key still hides it.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: dict[str, None] = {}
+        self._pattern = re.compile(_CREDENTIALS)
+        self.register(*secrets)
+
+    def __repr__(self) -> str:
+        return f"<Redactor of {len(self._secrets)} secrets>"
+
+    def register(self, *secrets: str) -> None:
+        """Adds secret values, plain and as they look inside JSON text. The newest 100 are kept."""
+        for secret in secrets:
+            if len(secret) >= _SHORTEST_SECRET:
+                for form in (secret, json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]):
+                    self._secrets.pop(form, None)
+                    self._secrets[form] = None
+        while len(self._secrets) > 300:
+            del self._secrets[next(iter(self._secrets))]
+        known = sorted(self._secrets, key=len, reverse=True)  # the longest first: one may contain another
+        self._pattern = re.compile("|".join([*map(re.escape, known), _CREDENTIALS]))
+
+    def text(self, text: str) -> str:
+        """``text`` with every secret blanked."""
+        return self._pattern.sub(REDACTED, text)
+
+    def value(self, value: Any) -> Any:
+        """A copy of a nested value in which the values of credential keys are blanked."""
+        if isinstance(value, Mapping):
+            return {
+                key: REDACTED if str(key).lower() in _SECRET_KEYS and item else self.value(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+            return [self.value(item) for item in value]
+        return value
+
+
+class _RedactingRenderer:
+    """Renders with another renderer and redacts what comes out: the one place that no text can pass by."""
+
+    def __init__(self, render: Processor, redactor: Redactor) -> None:
+        self._render = render
+        self._redactor = redactor
+
+    def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        return self._redactor.text(str(self._render(logger, method, self._redactor.value(event))))
+
+
+class DroppingLogger:
+    """Writes whole lines, and drops the line where that fails.
+
+    A reader that went away (EPIPE) or a full disk must not stop the daemon. The file descriptor is written
+    directly: a failed flush would leave the line in Python's buffer, to fail again at exit with status 120.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        try:
+            self._descriptor: int | None = stream.fileno()
+        except (OSError, ValueError, AttributeError):
+            self._descriptor = None
+
+    def msg(self, line: str) -> None:
+        """Writes one line."""
+        try:
+            with self._lock:
+                if self._descriptor is None:
+                    self._stream.write(line + "\n")
+                    self._stream.flush()
+                    return
+                rest = memoryview(f"{line}\n".encode("utf-8", "backslashreplace"))
+                while rest:
+                    rest = rest[os.write(self._descriptor, rest) :]
+        except (OSError, ValueError):  # ValueError: the stream is closed
+            return
+
+    debug = info = warning = warn = error = critical = exception = fatal = log = msg
+
+
+class _ToStructlog(logging.Handler):
+    """Carries messages of libraries (asyncio, aiohttp, uvicorn) into the same stream."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # a library's wrong format arguments
+            message = str(record.msg)
+        log = structlog.get_logger()
+        log.log(
+            max((known for known in _LEVELS.values() if known <= record.levelno), default=logging.DEBUG),
+            Event.LIBRARY_MESSAGE,
+            logger=record.name,
+            message=message,
+            exc_info=record.exc_info or None,
+        )
+
+
+_LEVELS = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+}
+
+
+def _to_json(event: Mapping[str, Any], **_: Any) -> str:
+    first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
+    return json.dumps({**first, **event}, default=str, ensure_ascii=False)
+
+
+def configure_logging(
+    *, level: LogLevel, log_format: LogFormat | None, stream: TextIO, redactor: Redactor, cache: bool = True
+) -> None:
+    """Sends structlog's and the libraries' messages to ``stream`` (stdout for ``run``, stderr for commands).
+
+    ``log_format`` None: console where ``stream`` is a terminal, else JSON. Exceptions are rendered without
+    local variables, which hold tokens and personal data. ``cache=False`` lets a test configure again.
+    """
+    console = log_format is LogFormat.CONSOLE or (log_format is None and stream.isatty())
+    render: Processor
+    if console:
+        render = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        exceptions: list[Processor] = []
+    else:
+        render = structlog.processors.JSONRenderer(serializer=_to_json)
+        exceptions = [structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *exceptions,
+            _RedactingRenderer(render, redactor),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=lambda *_: logger,
+        cache_logger_on_first_use=cache,
+    )
+    logger = DroppingLogger(stream)
+
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _ToStructlog)]:
+        root.removeHandler(handler)
+    root.addHandler(_ToStructlog())
+    root.setLevel(_LEVELS[level])
+    for chatty in ("httpx", "httpcore", "aiohttp", "asyncio", "psycopg", "uvicorn"):
+        # Their info lines repeat ours, and httpx's carry whole URLs: an e-mail address can be in a query.
+        logging.getLogger(chatty).setLevel(max(_LEVELS[level], logging.WARNING))

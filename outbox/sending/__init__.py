@@ -1,0 +1,1 @@
+"""One claimed entity's way from host row to verdict: read, decide, send, verify."""

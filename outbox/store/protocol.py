@@ -1,0 +1,787 @@
+"""The claim-and-acknowledge protocol.
+
+What is promised
+----------------
+Every committed change of an eligible row is sent at least once. What Zoho ends with is the latest committed state
+of the row. At most one send of an entity is in flight among processes that hold their lease. A create is repeated
+only after a look-up proved that it did not happen. No entry is left with nothing scheduled.
+
+Two tables
+----------
+``public.zoho_outbox`` is the host's side: one *entry* a change, appended by a trigger in the application's own
+transaction, never waited for. ``zoho_outbox_private.entity_state`` is the daemon's side: one row an entity (a
+customer, say), which no application transaction ever touches. The state row decides; what an entry shows is its
+copy for readers. Two tables, because one of them must be written by transactions that stay open for minutes: with
+one upserted row a key, the acknowledgement waited for them (measured: 2 ms with two tables, beside an open
+application transaction). Plain SKIP LOCKED on entries overlapped on a key 621 times in 1,500, ``NOT EXISTS (earlier
+entry)`` still 14 times in 3,000, a unique in-flight index without it livelocked, ``ON CONFLICT DO UPDATE WHERE not
+locked`` lost entries; claiming the entity had no overlap.
+
+The phases of an entity
+-----------------------
+::
+
+      admission           claim                settlement
+    ┌───────────▶ ready ─────────▶ leased ─┬──────────────▶ idle        sent, unchanged, skipped
+    │               ▲                │     ├──────────────▶ scheduled   between attempts
+    │   promotion   │                │     ├──────────────▶ waiting     for a prerequisite
+    │  scheduled ───┤    take-over   │     └──────────────▶ dead        needs a person or an edit
+    │  waiting ─────┤◀───────────────┘
+    │   wake-up     │     of an expired lease
+    └── idle, dead ─┘  admission of a new entry makes any of them ready; a leased one is marked
+                       ``arrived_since_claim`` and becomes ready when it is settled
+
+*Admission* (``admit_entries.sql``) folds new entries into state rows. *Promotion* (``promote_due.sql``) moves
+entities whose pause is over into the claim's order, so that the claim's index holds only what is due: with future
+rows in it, each claim would read past all of them. *Claim* (``claim_entities.sql``, ``stamp_entries.sql``) takes a
+lease with a fresh token, counts the attempt, and absorbs every open entry. *Settlement* (``settle_claims.sql``)
+ends the lease. None of them waits for a lock that an application or an operator can hold: SKIP LOCKED everywhere,
+and what was skipped is found again.
+
+Who may do what
+---------------
+Triggers append entries, nothing else. Operators set an entry's status to pending, which reopens it as un-admitted
+(or, while it is being sent, appends another one); the guard trigger refuses everything else. Only a process that
+presents the lease token settles. Anybody may take over an expired lease.
+
+The row is read after the claim
+-------------------------------
+So order and number of entries do not matter: whatever they say, the row's present state is sent. An entry that is
+committed after the row was read was not absorbed, and is admitted later. A cursor over ids would lose rows: neither
+ids nor transaction ids are in commit order.
+
+Leases
+------
+A lease is renewed while its holder lives. It expires by the database's clock; its holder measures the same span on
+a clock of its own that never stands still, from before the claim was asked for, and refuses to send once the
+remaining time is shorter than a request may take (:meth:`Lease.may_send`). A process that was stopped in between
+finds its token refused at settlement. Then what it did to Zoho may have overwritten what its successor sent: so the
+same statement appends an entry ``resend``, which ignores the hash of what was last sent. Fencing the acknowledgement
+alone left 30 of 40 keys wrong at the other side; with both, none.
+
+Creates
+-------
+Before a create leaves, the intent is committed (``commit_intent.sql``), and from then on ``fate_unknown_at`` is
+set. Settlement clears it, where the answer was clear. Whoever finds it set looks in Zoho before creating: one exact
+hit is adopted, several are a dead letter, and only two clean looks, ``OUTBOX_AMBIGUOUS_RECHECK_SECONDS`` apart, allow
+another create. A first create goes without a look only where the row was inserted after installation
+(``born_here``), no intent was ever committed, no operator asked for it, and the organisation is not look-first.
+
+A record that is found is claimed for the entity (``own_record.sql``) before anything is written to it: one record, one
+row. An id that was cleared by hand is looked at itself before anything is created in its place.
+
+Waiting
+-------
+A child whose prerequisite is not in Zoho waits: the attempt is given back, nothing is requested. Parent and child
+may pass each other. So each first commits its own word (the child: I wait; the parent: I am in Zoho) and then, in a
+transaction of its own, runs ``wake_children.sql``: one of the two sees the other. A crash between the two is mended
+by the sweep that runs the same statement for everybody.
+
+What happens on each failure
+----------------------------
+===========================  ==========================================================================================
+the process dies             the lease expires; take-over puts the entries back, writes the log row that is missing, and
+                             puts what was last sent in doubt: an edit that is taken back must not look unchanged
+the database goes away       results are kept and settled when it is back; if the lease was lost meanwhile: resend
+the reply is lost            create: fate unknown, as above; update: sent again, it is idempotent
+the log cannot be written    settled without the log row
+the host row is locked       settled; its status columns are written later (``write_back.sql``)
+an operator holds an entry   it stays as it is; the entity is looked at again 5 s later
+===========================  ==========================================================================================
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+import simplejson
+from psycopg.types.json import Jsonb
+
+from outbox.clock import Clock
+from outbox.database import Database, Row
+from outbox.host_tables import HOST_TABLES
+from outbox.masking import storable
+from outbox.store.statements import statement, statement_for_host
+from outbox.vocabulary import (
+    ZOHO_MODULES,
+    Change,
+    EntityType,
+    EntryStatus,
+    FailureClass,
+    LogStatus,
+    Origin,
+    Outcome,
+    Phase,
+    SyncStatus,
+    Urgency,
+)
+
+BULK_THRESHOLD = 200
+"""Entries of one transaction within an admission beyond which they are of class bulk."""
+
+NEWEST_ADMITTED = 50
+"""How many of the newest entries an admission takes beside the oldest."""
+
+
+class ForeignDatabase(Exception):  # noqa: N818 - a refusal
+    """This is not the database that the first run stored: a clone, a copy, a restore elsewhere. Nothing is sent.
+
+    The way out, where it is meant to send: ``zoho-outbox doctor --accept-database``.
+    """
+
+
+@dataclass
+class Lease:
+    """A claim's right to send, by the holder's own clock. Renewed by the heartbeat."""
+
+    token: UUID
+    good_until: float
+    """Seconds on :meth:`outbox.clock.Clock.monotonic`, counted from before the database was asked."""
+    lost: bool = False
+
+    def may_send(self, now: float, request_seconds: float) -> bool:
+        """Whether a request that takes ``request_seconds`` at most would end within the lease."""
+        return not self.lost and now + request_seconds < self.good_until
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An entity that this process alone may send until the lease ends."""
+
+    entity_type: EntityType
+    entity_id: UUID
+    lease: Lease
+    attempts: int
+    """This attempt included."""
+    urgency: int
+    born_here: bool
+    zoho_id: str | None
+    sent_hash: str | None
+    intents: int
+    intent_keys: tuple[str, ...]
+    fate_unknown_seconds: float | None
+    """Since when a create's fate is unknown; None: it is not."""
+    clean_look_seconds: float | None
+    """Since the first look afterwards that found nothing."""
+    host_deleted: bool
+    id_not_written: bool
+    """The host row's id column still waits for the id: that it is empty means nothing."""
+    last_error: str | None
+    entries: int
+    newest_entry: int | None
+    oldest_change: datetime | None
+    resend: bool
+    """An absorbed entry asks to send although nothing changed."""
+    deleted_zoho_id: str | None
+    look_first: bool
+    """The database was restored or failed over: no create goes without a look."""
+
+    @property
+    def key(self) -> tuple[EntityType, UUID]:
+        """The entity."""
+        return self.entity_type, self.entity_id
+
+
+class Fate(StrEnum):
+    """What a settlement says about a create whose fate was open."""
+
+    KEEP = "keep"
+    UNKNOWN = "unknown"
+    LOOKED_CLEAN = "looked_clean"
+    SETTLED = "settled"
+
+
+class Show(StrEnum):
+    """What a settlement writes into the host row's status columns."""
+
+    SYNCED = SyncStatus.SYNCED
+    RETRYING = SyncStatus.RETRYING
+    FAILED = SyncStatus.FAILED
+    SKIPPED = SyncStatus.SKIPPED
+    WAITING = "waiting"
+    """Only the error column, with whom it waits for."""
+
+
+@dataclass(frozen=True)
+class AttemptLog:
+    """One row of ``zoho_sync_logs``: an attempt that did something, or ended for good."""
+
+    status: LogStatus
+    attempt_number: int
+    duration_ms: int
+    api_calls: int
+    request_payload: Mapping[str, Any] | None = None
+    response_payload: Mapping[str, Any] | None = None
+    failure_class: FailureClass | None = None
+    zoho_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a claim ends. Made by the functions below, not by hand."""
+
+    claim: Claim
+    phase: Phase
+    entry_status: EntryStatus
+    attempts: int
+    urgency: int
+    zoho_id: str | None
+    """The record that is known to be this entity's."""
+    sent_hash: str | None
+    read_zoho_id: str | None = None
+    """What the host row's id column held when it was read."""
+    host_zoho_id: str | None = None
+    """What that column is to hold, unless another hand changed it since; None: it is left as it is."""
+    fate: Fate = Fate.KEEP
+    due_in: float = 0.0
+    outcome: Outcome | None = None
+    error: str | None = None
+    show: Show | None = None
+    shown_error: str | None = None
+    waits_for: tuple[EntityType, UUID] | None = None
+    waiting_for: str | None = None
+    log: AttemptLog | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The record that ``settle_claims.sql`` reads."""
+        log = self.log
+        return {
+            "entity_id": str(self.claim.entity_id),
+            "token": str(self.claim.lease.token),
+            "phase": self.phase,
+            "due_in": self.due_in,
+            "urgency": self.urgency,
+            "attempts": self.attempts,
+            "entry_status": self.entry_status,
+            "outcome": self.outcome,
+            # Zoho's words and the row's values may hold what jsonb refuses.
+            "error": _storable(self.error),
+            "newest_entry": self.claim.newest_entry,
+            "zoho_id": self.zoho_id,
+            "host_zoho_id": self.host_zoho_id,
+            "read_zoho_id": self.read_zoho_id,
+            "sent_hash": self.sent_hash,
+            "fate": self.fate,
+            "waits_for_type": self.waits_for[0] if self.waits_for else None,
+            "waits_for_id": str(self.waits_for[1]) if self.waits_for else None,
+            "waiting_for": _storable(self.waiting_for),
+            "show": self.show,
+            "shown_error": _storable(self.shown_error),
+            "log": None
+            if log is None
+            else {
+                "zoho_entity_type": ZOHO_MODULES[self.claim.entity_type],
+                "status": log.status,
+                "attempt_number": log.attempt_number,
+                "request_payload": log.request_payload,
+                "response_payload": log.response_payload,
+                "duration_ms": log.duration_ms,
+                "api_calls": log.api_calls,
+                "failure_class": log.failure_class,
+                "zoho_code": log.zoho_code,
+            },
+        }
+
+
+def done(
+    claim: Claim,
+    outcome: Outcome,
+    *,
+    zoho_id: str | None,
+    read_zoho_id: str | None,
+    sent_hash: str | None,
+    log: AttemptLog | None = None,
+    note: str | None = None,
+) -> Verdict:
+    """What Zoho holds is the row. ``note`` is kept on the entry where something is worth saying all the same."""
+    return Verdict(
+        claim,
+        Phase.IDLE,
+        EntryStatus.DONE,
+        attempts=claim.attempts,
+        urgency=claim.urgency,
+        zoho_id=zoho_id,
+        host_zoho_id=zoho_id,
+        read_zoho_id=read_zoho_id,
+        sent_hash=sent_hash,
+        fate=Fate.SETTLED,
+        outcome=outcome,
+        error=note,
+        show=Show.SYNCED,
+        log=log,
+    )
+
+
+def skipped(claim: Claim, reason: str, *, read_zoho_id: str | None) -> Verdict:
+    """The row is not to be sent; the reason is kept."""
+    return Verdict(
+        claim,
+        Phase.IDLE,
+        EntryStatus.SKIPPED,
+        attempts=claim.attempts,
+        urgency=claim.urgency,
+        zoho_id=claim.zoho_id,
+        read_zoho_id=read_zoho_id,
+        sent_hash=claim.sent_hash,
+        outcome=Outcome.INELIGIBLE,
+        error=reason,
+        show=Show.SKIPPED,
+        shown_error=reason,
+    )
+
+
+def dead(
+    claim: Claim,
+    reason: str,
+    *,
+    zoho_id: str | None,
+    read_zoho_id: str | None,
+    host_zoho_id: str | None = None,
+    fate: Fate = Fate.KEEP,
+    log: AttemptLog | None = None,
+) -> Verdict:
+    """It needs a person, or an edit of the row; ``reason`` ends with what to do next."""
+    return Verdict(
+        claim,
+        Phase.DEAD,
+        EntryStatus.DEAD,
+        attempts=claim.attempts,
+        urgency=claim.urgency,
+        zoho_id=zoho_id,
+        host_zoho_id=host_zoho_id,
+        read_zoho_id=read_zoho_id,
+        sent_hash=None,
+        fate=fate,
+        error=reason,
+        show=Show.FAILED,
+        shown_error=reason,
+        log=log,
+    )
+
+
+def retried(
+    claim: Claim,
+    reason: str,
+    *,
+    seconds: float,
+    zoho_id: str | None,
+    read_zoho_id: str | None,
+    sent_hash: str | None,
+    host_zoho_id: str | None = None,
+    fate: Fate = Fate.KEEP,
+    counted: bool = True,
+    log: AttemptLog | None = None,
+) -> Verdict:
+    """It is tried again in ``seconds``. ``counted`` false gives the attempt back: it was not the row's fault."""
+    return Verdict(
+        claim,
+        Phase.SCHEDULED,
+        EntryStatus.PENDING,
+        attempts=claim.attempts if counted else claim.attempts - 1,
+        urgency=max(claim.urgency, Urgency.RETRY) if counted else claim.urgency,
+        zoho_id=zoho_id,
+        host_zoho_id=host_zoho_id,
+        read_zoho_id=read_zoho_id,
+        sent_hash=sent_hash,
+        fate=fate,
+        due_in=seconds,
+        error=reason,
+        show=Show.RETRYING,
+        shown_error=reason,
+        log=log,
+    )
+
+
+def waiting(claim: Claim, parent: tuple[EntityType, UUID], named: str, *, read_zoho_id: str | None) -> Verdict:
+    """A prerequisite is not in Zoho yet: the attempt is given back. ``named`` is the prerequisite as people know it."""
+    return Verdict(
+        claim,
+        Phase.WAITING,
+        EntryStatus.WAITING,
+        attempts=claim.attempts - 1,
+        urgency=claim.urgency,
+        zoho_id=claim.zoho_id,
+        read_zoho_id=read_zoho_id,
+        sent_hash=claim.sent_hash,
+        show=Show.WAITING,
+        shown_error=f"waiting for {named}",
+        waits_for=parent,
+        waiting_for=named,
+    )
+
+
+def released(claim: Claim, *, seconds: float = 0.0, fate: Fate = Fate.KEEP, error: str | None = None) -> Verdict:
+    """Given back untouched: nothing was sent, the attempt does not count, the host row is not written."""
+    return Verdict(
+        claim,
+        Phase.SCHEDULED if seconds > 0 else Phase.READY,
+        EntryStatus.PENDING,
+        attempts=claim.attempts - 1,
+        urgency=claim.urgency,
+        zoho_id=claim.zoho_id,
+        read_zoho_id=None,
+        sent_hash=claim.sent_hash,
+        fate=fate,
+        due_in=seconds,
+        error=error if error is not None else claim.last_error,
+    )
+
+
+def nothing_left(claim: Claim) -> Verdict:
+    """A claim that absorbed no entry: an operator's transaction holds them, or they were set aside."""
+    return replace(released(claim), phase=Phase.IDLE)
+
+
+def bare_log(claim: Claim, status: LogStatus, failure_class: FailureClass | None) -> AttemptLog:
+    """A log row without its exchanges."""
+    return AttemptLog(status, claim.attempts, duration_ms=0, api_calls=0, failure_class=failure_class)
+
+
+def with_log(verdict: Verdict, log: AttemptLog) -> Verdict:
+    """The verdict with its log row."""
+    return replace(verdict, log=log)
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What became of a batch of verdicts."""
+
+    accepted: tuple[Verdict, ...]
+    refused: tuple[Verdict, ...]
+    """Their lease was taken over; a resend was enqueued for those that had sent something."""
+    deferred: int
+    """Host rows that were locked and are written later."""
+    trouble: str | None
+    """What could not be written, where something was left out; a matter for the log."""
+    given_up: tuple[Verdict, ...] = ()
+    """The database refuses them in every form: nobody holds them any more, they are taken over."""
+
+
+@dataclass
+class OutboxStore:
+    """The statements of the protocol, on one database, in the name of one session."""
+
+    database: Database
+    session: UUID
+    clock: Clock
+    lease_seconds: float
+    entity_types: Collection[EntityType] = tuple(EntityType)
+    """What this program can send; entries of other types stay where they are."""
+
+    async def admit(self, batch: int) -> int:
+        """Folds new entries into state rows; returns how many. As many as ``batch`` means: there may be more."""
+        row = await self.database.row(
+            statement("admit_entries"),
+            {"oldest": batch, "newest": NEWEST_ADMITTED, "bulk_threshold": BULK_THRESHOLD},
+            seconds=30,
+        )
+        return 0 if row is None else int(row["admitted"])
+
+    async def promote(self, batch: int = 1000) -> int:
+        """Makes entities ready whose pause between attempts is over; returns how many."""
+        return await self.database.execute(statement("promote_due"), {"batch": batch})
+
+    async def claim(self, batch: int, least_urgent: int) -> list[Claim]:
+        """Leases up to ``batch`` due entities, most urgent first, none less urgent than ``least_urgent``.
+
+        Raises :class:`ForeignDatabase`; then nothing is leased.
+        """
+        parameters = {
+            "batch": batch,
+            "least_urgent": least_urgent,
+            "entity_types": list(self.entity_types),
+            "lease_seconds": self.lease_seconds,
+            "session": self.session,
+        }
+        return await self._lease(statement("claim_entities"), parameters)
+
+    async def claim_one(self, entity_type: EntityType, entity_id: UUID) -> Claim | None:
+        """Leases one entity that a person asks for, whatever its phase; it goes before everything.
+
+        None: somebody else holds its lease or its state row, or it has none. Raises :class:`ForeignDatabase`.
+        """
+        parameters = {
+            "entity_type": entity_type,
+            "entity_id": entity_id,
+            "lease_seconds": self.lease_seconds,
+            "session": self.session,
+        }
+        claims = await self._lease(statement("claim_entities", "next"), parameters)
+        return claims[0] if claims else None
+
+    async def _lease(self, query: LiteralString, parameters: Mapping[str, Any]) -> list[Claim]:
+        asked_at = self.clock.monotonic()
+        async with self.database.transaction() as connection:
+            leased = await (await connection.execute(query, parameters)).fetchall()
+            if not leased:
+                return []
+            if leased[0]["foreign_database"]:
+                raise ForeignDatabase
+            stamped = await (
+                await connection.execute(
+                    statement("stamp_entries"),
+                    {
+                        "entity_types": [row["entity_type"] for row in leased],
+                        "entity_ids": [row["entity_id"] for row in leased],
+                        "attempts": [row["attempts"] for row in leased],
+                    },
+                )
+            ).fetchall()
+        absorbed = {(row["entity_type"], row["entity_id"]): row for row in stamped}
+        good_until = asked_at + self.lease_seconds
+        return [_claim(row, absorbed.get((row["entity_type"], row["entity_id"])), good_until) for row in leased]
+
+    async def renew(self, claims: Iterable[Claim]) -> None:
+        """Renews the leases of ``claims``; one that was taken over is marked lost."""
+        held = list(claims)
+        if not held:
+            return
+        asked_at = self.clock.monotonic()
+        rows = await self.database.rows(
+            statement("renew_leases"),
+            {
+                "lease_seconds": self.lease_seconds,
+                "entity_ids": [claim.entity_id for claim in held],
+                "entity_types": [claim.entity_type for claim in held],
+                "tokens": [claim.lease.token for claim in held],
+            },
+        )
+        renewed = {row["lease_token"] for row in rows}
+        for claim in held:
+            if claim.lease.token in renewed:
+                claim.lease.good_until = asked_at + self.lease_seconds
+            else:
+                claim.lease.lost = True
+
+    async def commit_intent(self, claim: Claim, look_key: str) -> bool:
+        """Commits that a create is about to leave. False: the lease is no longer ours, nothing may leave."""
+        row = await self.database.row(
+            statement("commit_intent"),
+            {
+                "entity_id": claim.entity_id,
+                "entity_type": claim.entity_type,
+                "token": claim.lease.token,
+                "look_key": look_key,
+            },
+        )
+        return row is not None
+
+    async def settle(self, verdicts: Sequence[Verdict]) -> Settlement:
+        """Ends claims. Settles without the log row where that fails, and without the host row where that does.
+
+        Raises :class:`outbox.database.DatabaseUnavailable`: settle those verdicts again. What was settled all the
+        same is refused then and sent once more, which is safe.
+        """
+        by_type: dict[EntityType, list[Verdict]] = {}
+        for verdict in verdicts:
+            by_type.setdefault(verdict.claim.entity_type, []).append(verdict)
+        parts = [await self._settle_group(entity_type, group) for entity_type, group in by_type.items()]
+        settlement = _together(parts)
+        await self._wake_after(settlement.accepted)
+        return settlement
+
+    async def _wake_after(self, accepted: Sequence[Verdict]) -> None:
+        parents = {verdict.claim.entity_id for verdict in accepted if verdict.zoho_id and not verdict.claim.zoho_id}
+        awaited = {verdict.waits_for[1] for verdict in accepted if verdict.waits_for}
+        if parents or awaited:
+            await self.wake([*parents, *awaited])
+
+    async def wake(self, parents: Sequence[UUID] | None) -> int:
+        """Wakes what waits for any of ``parents`` (None: for anything) that is in Zoho; returns how many."""
+        return await self.database.execute(
+            statement("wake_children"), {"parents": None if parents is None else list(parents)}
+        )
+
+    async def seconds_to_next_due(self) -> float | None:
+        """Until something that is scheduled becomes due; None: nothing is."""
+        row = await self.database.row(statement("next_due"))
+        return None if row is None else row["seconds"]
+
+    async def own_record(self, claim: Claim, zoho_id: str) -> UUID | None:
+        """Claims a record for the claim's entity, committed before anything is written to the record.
+
+        Returns whose it is: the entity's own id, or another's. None: the lease is no longer ours.
+        """
+        parameters = {
+            "zoho_id": zoho_id,
+            "entity_type": claim.entity_type,
+            "entity_id": claim.entity_id,
+            "token": claim.lease.token,
+        }
+        try:
+            row = await self.database.row(statement("own_record"), parameters)
+        except psycopg.errors.UniqueViolation:
+            # Another row claimed it in the same moment.
+            return await self.owner_of(claim.entity_type, zoho_id)
+        return None if row is None else row["entity_id"]
+
+    async def owner_of(self, entity_type: EntityType, zoho_id: str) -> UUID | None:
+        """The entity that is known to own a record in Zoho."""
+        row = await self.database.row(statement("owner_of_record"), {"entity_type": entity_type, "zoho_id": zoho_id})
+        return None if row is None else row["entity_id"]
+
+    async def reclaim(self, batch: int = 100) -> list[Row]:
+        """Takes over expired leases. Rows: entity_type, entity_id, lease_session."""
+        try:
+            return await self.database.rows(statement("reclaim_expired"), {"batch": batch})
+        except psycopg.Error:
+            return await self.database.rows(statement("reclaim_expired", "log"), {"batch": batch})
+
+    async def enqueue(
+        self,
+        entities: Sequence[tuple[EntityType, UUID]],
+        *,
+        change: Change,
+        origin: Origin,
+        urgency: Urgency,
+        requested_by: str | None = None,
+    ) -> list[int]:
+        """Appends entries that no trigger made; returns their ids."""
+        rows = await self.database.rows(
+            statement("enqueue_entries"), _entries(entities, change, origin, urgency, requested_by)
+        )
+        return [int(row["id"]) for row in rows]
+
+    async def write_back(self, batch: int = 100) -> int:
+        """Writes status columns that were left because the host row was locked; returns how many were tried."""
+        tried = 0
+        rows = await self.database.rows(statement("write_backs_due"), {"batch": batch})
+        due: dict[EntityType, list[UUID]] = {}
+        for row in rows:
+            due.setdefault(EntityType(row["entity_type"]), []).append(row["entity_id"])
+        for entity_type, ids in due.items():
+            try:
+                tried += await self._write_back(entity_type, ids)
+            except psycopg.Error:
+                # A trigger of the host's refuses one of them: the others must not suffer for it.
+                for entity_id in ids:
+                    tried += await self._write_back_one(entity_type, entity_id)
+        return tried
+
+    async def _write_back(self, entity_type: EntityType, ids: Sequence[UUID]) -> int:
+        table = HOST_TABLES[entity_type]
+        return await self.database.execute(
+            statement_for_host("write_back", table.name, table.zoho_id),
+            {"entity_type": entity_type, "entity_ids": list(ids)},
+        )
+
+    async def _write_back_one(self, entity_type: EntityType, entity_id: UUID) -> int:
+        try:
+            return await self._write_back(entity_type, [entity_id])
+        except psycopg.Error:
+            return await self.database.execute(
+                statement("postpone_write_back"), {"entity_type": entity_type, "entity_id": entity_id}
+            )
+
+    async def _settle_group(self, entity_type: EntityType, group: Sequence[Verdict]) -> "Settlement":
+        try:
+            return await self._settle_once(entity_type, group)
+        except psycopg.Error as error:
+            if len(group) == 1:
+                return await self._settle_somehow(entity_type, group[0], error)
+        # One of them cannot be written as it is: the others must not suffer for it.
+        parts = [await self._settle_group(entity_type, [verdict]) for verdict in group]
+        return _together(parts)
+
+    async def _settle_somehow(self, entity_type: EntityType, verdict: Verdict, error: psycopg.Error) -> "Settlement":
+        """Without its log row; else without its status columns, which are written later; else without both."""
+        for without in (("log",), ("host",), ("log", "host")):
+            try:
+                settlement = await self._settle_once(entity_type, [verdict], *without)
+            except psycopg.Error as another:
+                error = another
+            else:
+                left_out = " and ".join({"log": "its log row", "host": "its status columns"}[part] for part in without)
+                reason = f"{entity_type} {verdict.claim.entity_id} was settled without {left_out}: {_told(error)}"
+                return replace(settlement, trouble=reason)
+        # Left to its lease: it is taken over when that ends, and looked at again.
+        reason = f"{entity_type} {verdict.claim.entity_id} cannot be settled, its lease runs out: {_told(error)}"
+        return Settlement((), (), 0, reason, given_up=(verdict,))
+
+    async def _settle_once(self, entity_type: EntityType, group: Sequence[Verdict], *without: str) -> "Settlement":
+        table = HOST_TABLES[entity_type]
+        rows = await self.database.rows(
+            statement_for_host("settle_claims", table.name, table.zoho_id, *without),
+            {"verdicts": Jsonb([verdict.as_json() for verdict in group], dumps=_dumps), "entity_type": entity_type},
+        )
+        # By token: one process may settle an entity twice in a batch, for a lease that it lost and for the next one.
+        settled = {row["token"] for row in rows}
+        refused = tuple(verdict for verdict in group if verdict.claim.lease.token not in settled)
+        return Settlement(
+            accepted=tuple(verdict for verdict in group if verdict.claim.lease.token in settled),
+            refused=refused,
+            deferred=sum(bool(row["write_back_deferred"]) for row in rows),
+            trouble=None,
+        )
+
+
+def _told(error: psycopg.Error) -> str:
+    """What went wrong, without the text: a trigger of the host's may name a customer in it."""
+    constraint = f", {error.diag.constraint_name}" if error.diag.constraint_name else ""
+    return f"{type(error).__name__} ({error.sqlstate or 'no state'}{constraint})"
+
+
+def _storable(text: str | None) -> str | None:
+    return None if text is None else storable(text)
+
+
+def _dumps(value: Any) -> str:
+    # Payloads hold amounts, and those are Decimals.
+    return simplejson.dumps(value, use_decimal=True)
+
+
+def _together(parts: Sequence["Settlement"]) -> "Settlement":
+    return Settlement(
+        accepted=tuple(verdict for part in parts for verdict in part.accepted),
+        refused=tuple(verdict for part in parts for verdict in part.refused),
+        deferred=sum(part.deferred for part in parts),
+        trouble=next((part.trouble for part in parts if part.trouble), None),
+        given_up=tuple(verdict for part in parts for verdict in part.given_up),
+    )
+
+
+def _entries(
+    entities: Sequence[tuple[EntityType, UUID]],
+    change: Change,
+    origin: Origin,
+    urgency: Urgency,
+    requested_by: str | None,
+) -> dict[str, Any]:
+    return {
+        "entity_types": [entity_type for entity_type, _ in entities],
+        "entity_ids": [entity_id for _, entity_id in entities],
+        "change": change,
+        "origin": origin,
+        "priority": int(urgency),
+        "requested_by": requested_by,
+    }
+
+
+def _claim(row: Row, absorbed: Row | None, good_until: float) -> Claim:
+    return Claim(
+        entity_type=EntityType(row["entity_type"]),
+        entity_id=row["entity_id"],
+        lease=Lease(row["lease_token"], good_until),
+        attempts=row["attempts"],
+        urgency=row["urgency"],
+        born_here=row["born_here"],
+        zoho_id=row["zoho_id"],
+        sent_hash=row["sent_hash"],
+        intents=row["intents"],
+        intent_keys=tuple(row["intent_keys"]),
+        fate_unknown_seconds=row["fate_unknown_seconds"],
+        clean_look_seconds=row["clean_look_seconds"],
+        host_deleted=row["host_deleted_at"] is not None,
+        id_not_written=row["id_not_written"],
+        last_error=row["last_error"],
+        entries=absorbed["entries"] if absorbed else 0,
+        newest_entry=absorbed["newest_entry"] if absorbed else None,
+        oldest_change=absorbed["oldest_change"] if absorbed else None,
+        resend=bool(absorbed["resend"]) if absorbed else False,
+        deleted_zoho_id=absorbed["deleted_zoho_id"] if absorbed else None,
+        look_first=row["look_first"],
+    )

@@ -1,0 +1,32 @@
+-- Zoho answered well: an outage or a refusal is over. Locks and writes only where that says something new, or once a
+-- minute; each attempt asks, because another replica may have reported an outage a moment ago.
+WITH earlier AS MATERIALIZED (
+    SELECT organisation.broken_at, organisation.forbidden_at
+    FROM zoho_outbox_private.organisation AS organisation
+    WHERE organisation.outages_in_a_row > 0
+        OR organisation.broken_at IS NOT NULL
+        OR organisation.forbidden_at IS NOT NULL
+        OR organisation.last_good_reply_at IS NULL
+        OR organisation.last_good_reply_at < clock_timestamp() - interval '1 minute'
+    LIMIT 1
+    FOR UPDATE OF organisation
+)
+UPDATE zoho_outbox_private.organisation AS organisation
+SET
+    last_good_reply_at = clock_timestamp(),
+    outages_in_a_row = 0,
+    recovered_at = CASE
+        WHEN organisation.broken_at IS NOT NULL THEN clock_timestamp()
+        ELSE organisation.recovered_at
+    END,
+    broken_at = NULL,
+    broken_why = NULL,
+    forbidden_at = NULL,
+    forbidden_why = NULL,
+    probe_at = NULL,
+    probes = 0
+FROM earlier
+WHERE organisation.only_row
+RETURNING
+    earlier.broken_at IS NOT NULL       AS was_broken,
+    earlier.forbidden_at IS NOT NULL    AS was_forbidden

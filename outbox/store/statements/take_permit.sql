@@ -1,0 +1,135 @@
+-- Permission for one request, for all replicas and commands at once: the organisation runs, the day has room for
+-- this urgency, the minute's bucket has a token, a place among the requests in flight is free. All or nothing.
+-- LIMIT 1 on tables of one row: without it, and without statistics, the planner expects hundreds of rows of each,
+-- multiplies them, and compiles this statement for half a second (JIT; measured 498 ms, 0.5 ms with it).
+-- The budget row is locked by lock_budget.sql before, so each asker sees what the one before it took.
+WITH budget AS MATERIALIZED (
+    SELECT budget.next_free_at, budget.day, budget.requests
+    FROM zoho_outbox_private.request_budget AS budget
+    LIMIT 1
+    FOR UPDATE OF budget
+),
+clock AS MATERIALIZED (
+    -- After the lock: waiting for it takes time.
+    SELECT
+        now.now,
+        budget.next_free_at,
+        today.today,
+        CASE WHEN budget.day = today.today THEN budget.requests ELSE 0 END      AS requests,
+        ((today.today + 1)::timestamp AT TIME ZONE %(time_zone)s)               AS day_ends_at
+    FROM budget
+    CROSS JOIN LATERAL (SELECT clock_timestamp() AS now) AS now
+    CROSS JOIN LATERAL (SELECT (now.now AT TIME ZONE %(time_zone)s)::date AS today) AS today
+),
+gate AS MATERIALIZED (
+    SELECT
+        clock.now,
+        clock.next_free_at,
+        CASE
+            WHEN organisation.paused_at IS NOT NULL THEN 'paused'
+            WHEN organisation.forbidden_at IS NOT NULL AND organisation.probe_at > clock.now THEN 'forbidden'
+            WHEN organisation.throttled_until > clock.now THEN 'throttled'
+            WHEN organisation.broken_at IS NOT NULL AND organisation.probe_at > clock.now THEN 'broken'
+            WHEN %(day_limit)s > 0 AND clock.requests >= %(day_limit)s THEN 'day'
+            WHEN %(day_limit)s > 0
+                AND NOT %(may_use_reserve)s
+                AND clock.requests >= floor(%(day_limit)s * (100 - %(reserve_percent)s) / 100.0)
+                THEN 'reserve'
+        END AS stopped,
+        CASE
+            WHEN organisation.paused_at IS NOT NULL THEN NULL
+            WHEN organisation.forbidden_at IS NOT NULL THEN organisation.probe_at
+            WHEN organisation.throttled_until > clock.now THEN organisation.throttled_until
+            WHEN organisation.broken_at IS NOT NULL AND organisation.probe_at > clock.now THEN organisation.probe_at
+            ELSE clock.day_ends_at
+        END AS stopped_until,
+        CASE
+            WHEN organisation.paused_at IS NOT NULL
+                THEN format('paused by %%s: %%s', organisation.paused_by, COALESCE(organisation.paused_why, 'no reason given'))
+            WHEN organisation.forbidden_at IS NOT NULL THEN organisation.forbidden_why
+            WHEN organisation.throttled_until > clock.now THEN organisation.throttled_why
+            WHEN organisation.broken_at IS NOT NULL THEN organisation.broken_why
+        END AS stopped_why,
+        organisation.forbidden_at IS NOT NULL OR organisation.broken_at IS NOT NULL AS probing,
+        clock.today,
+        clock.requests,
+        -- After an outage: one at a time, one more every five seconds.
+        CASE
+            WHEN organisation.recovered_at IS NULL THEN %(max_concurrency)s
+            ELSE least(
+                %(max_concurrency)s,
+                1 + floor(EXTRACT(EPOCH FROM clock.now - organisation.recovered_at) / 5)::integer
+            )
+        END AS places
+    FROM clock
+    CROSS JOIN (SELECT single.* FROM zoho_outbox_private.organisation AS single LIMIT 1) AS organisation
+),
+slot AS MATERIALIZED (
+    SELECT slot.slot
+    FROM zoho_outbox_private.request_slot AS slot
+    CROSS JOIN gate
+    WHERE gate.stopped IS NULL
+        -- GCRA: the bucket holds `burst` tokens; a request may be ahead of its theoretical time by burst - 1 of them.
+        AND (
+            %(seconds_apart)s <= 0
+            OR gate.next_free_at <= gate.now + make_interval(secs => %(seconds_apart)s * (%(burst)s - 1))
+        )
+        AND slot.slot <= gate.places
+        AND slot.busy_until <= gate.now
+    ORDER BY slot.slot
+    LIMIT 1
+    FOR UPDATE OF slot
+),
+taken AS (
+    UPDATE zoho_outbox_private.request_slot AS slot
+    SET
+        permit = %(permit)s,
+        session_id = %(session)s,
+        busy_until = clock_timestamp() + make_interval(secs => %(hold_seconds)s)
+    FROM slot AS free
+    WHERE slot.slot = free.slot
+    RETURNING slot.slot
+),
+spent AS (
+    UPDATE zoho_outbox_private.request_budget AS budget
+    SET
+        next_free_at = greatest(budget.next_free_at, gate.now) + make_interval(secs => %(seconds_apart)s),
+        day = gate.today,
+        requests = gate.requests + 1
+    FROM gate, taken
+    WHERE budget.only_row
+    RETURNING budget.next_free_at
+),
+counted AS (
+    INSERT INTO zoho_outbox_private.day_budget AS used (day, urgency, requests)
+    SELECT gate.today, %(urgency)s, 1 FROM gate, taken
+    ON CONFLICT (day, urgency) DO UPDATE SET requests = used.requests + 1
+    RETURNING used.requests
+),
+probed AS (
+    -- A single probe: whoever gets the permit pushes the next one away. In an outage the pause doubles up to 5 minutes;
+    -- where a person must act it is 15 minutes, because each costs a token.
+    UPDATE zoho_outbox_private.organisation AS organisation
+    SET
+        probes = organisation.probes + 1,
+        probe_at = gate.now + CASE
+            WHEN organisation.forbidden_at IS NOT NULL THEN interval '15 minutes'
+            ELSE make_interval(secs => least(300, 5 * 2 ^ least(organisation.probes + 1, 6)))
+        END
+    FROM gate, taken
+    WHERE organisation.only_row AND gate.probing
+    RETURNING organisation.probes
+)
+SELECT
+    (SELECT taken.slot FROM taken) IS NOT NULL                              AS granted,
+    gate.stopped,
+    gate.stopped_until,
+    gate.stopped_why,
+    (SELECT count(*) FROM counted)                                          AS counted,
+    (SELECT count(*) FROM probed)                                           AS probed,
+    (SELECT count(*) FROM spent)                                            AS spent,
+    greatest(
+        0,
+        EXTRACT(EPOCH FROM greatest(gate.next_free_at, gate.now) - gate.now) - %(seconds_apart)s * (%(burst)s - 1)
+    )::double precision                                                     AS seconds_to_token
+FROM gate

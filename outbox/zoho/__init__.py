@@ -1,0 +1,1 @@
+"""The Zoho Billing client: tokens, permission, one request, one classified answer. Knows no entity."""

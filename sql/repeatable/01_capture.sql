@@ -1,0 +1,176 @@
+-- Capture: what the triggers on the host's tables do. Which columns each trigger watches is decided by the columns
+-- that are present (outbox/migration/steps.py).
+--
+-- These functions run in the application's own transaction, with its data, its rights and its search_path. So:
+-- nothing in them depends on any of the three (SECURITY DEFINER, empty search_path, constants and ids only; types that
+-- are no keywords are qualified too: with an empty path, a caller's temporary table named "text" would be one), and
+-- nothing is swallowed: where the outbox cannot be written, the application's write fails too and nothing is lost.
+--
+-- The bell is rung only when an idle daemon wants it, and never into a notification queue that is filling up: a full
+-- queue would make the application's COMMIT fail. NOTIFY is latency; polling is the contract.
+
+SET LOCAL ROLE zoho_outbox_owner;
+
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_inserted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+BEGIN
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change)
+    SELECT TG_ARGV[0], captured.id, 'inserted'
+    FROM captured;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_inserted() IS
+    'AFTER INSERT FOR EACH STATEMENT, transition table "captured". Argument: entity type';
+
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_updated() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+BEGIN
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change)
+    VALUES (TG_ARGV[0], NEW.id, 'updated');
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_updated() IS
+    'AFTER UPDATE OF mapped columns FOR EACH ROW, when one of them changed. Argument: entity type';
+
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_requested() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+BEGIN
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change, origin, requested_by)
+    VALUES (TG_ARGV[0], NEW.id, 'requested', 'operator', session_user);
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_requested() IS
+    'AFTER UPDATE OF zoho_sync_status FOR EACH ROW, when it was set to pending (also where it said so already; the daemon never writes it). Argument: entity type';
+
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_id_set() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+DECLARE
+    new_zoho_id pg_catalog.text := pg_catalog.to_jsonb(NEW) ->> TG_ARGV[1];
+BEGIN
+    -- The daemon's own write-back is told apart by what it wrote: settle_claims.sql records the id in the same
+    -- statement, and an AFTER trigger sees that statement's work. (A marker in the session would be lost, or
+    -- would stay behind, in a pooler's transaction mode.)
+    PERFORM
+    FROM zoho_outbox_private.entity_state AS state
+    WHERE state.entity_id = NEW.id AND state.entity_type = TG_ARGV[0] AND state.zoho_id = new_zoho_id
+        AND COALESCE(pg_catalog.to_jsonb(OLD) ->> TG_ARGV[1], '') = '';
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change, origin, requested_by, zoho_id)
+    VALUES (TG_ARGV[0], NEW.id, 'id_set', 'operator', session_user, new_zoho_id);
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_id_set() IS
+    'AFTER UPDATE OF the Zoho id column FOR EACH ROW, when another hand set it. Arguments: entity type, column';
+
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_deleted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+BEGIN
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change, zoho_id)
+    SELECT TG_ARGV[0], captured.id, 'deleted', pg_catalog.to_jsonb(captured) ->> TG_ARGV[1]
+    FROM captured;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_deleted() IS
+    'AFTER DELETE FOR EACH STATEMENT, transition table "captured". Arguments: entity type, Zoho id column';
+
+-- row_security: pg_restore turns it off, and then a role that policies apply to may not read the table at all.
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_truncated() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' SET row_security = on AS $function$
+BEGIN
+    -- Every row goes, and after it nobody can tell which there were. TRUNCATE of a large table becomes as dear as
+    -- reading it once; the alternative is to learn of it from reconciliation, days later.
+    EXECUTE pg_catalog.format(
+        'INSERT INTO public.zoho_outbox (entity_type, entity_id, change, zoho_id)
+         SELECT %L, host.id, ''truncated'', host.%I FROM %I.%I AS host',
+        TG_ARGV[0], TG_ARGV[1], TG_TABLE_SCHEMA, TG_TABLE_NAME
+    );
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_truncated() IS
+    'BEFORE TRUNCATE FOR EACH STATEMENT. Arguments: entity type, Zoho id column';
+
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_service_customers() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+BEGIN
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change)
+    SELECT DISTINCT 'customer', captured.customer_id, 'related'
+    FROM captured
+    WHERE captured.activation_date IS NOT NULL AND captured.installation_address IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_service_customers() IS
+    'AFTER INSERT or DELETE on customer_services FOR EACH STATEMENT, transition table "captured": a customer''s address is that of the service activated last';
+
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_service_customer() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+BEGIN
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change)
+    VALUES ('customer', NEW.customer_id, 'related');
+    IF OLD.customer_id <> NEW.customer_id THEN
+        INSERT INTO public.zoho_outbox (entity_type, entity_id, change)
+        VALUES ('customer', OLD.customer_id, 'related');
+    END IF;
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_service_customer() IS
+    'AFTER UPDATE on customer_services FOR EACH ROW, when address, activation or owner changed';

@@ -1,0 +1,1 @@
+"""Statements about behaviour: unit tests without a database, the rest on a real PostgreSQL."""

@@ -1,0 +1,141 @@
+"""What a benchmark says: a table for people, JSON for comparing runs, and on what machine it ran."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One thing measured beside another, in pairs that ran directly after each other."""
+
+    measure: str
+    compared: str
+    """"ours / bare trigger"."""
+    ratios: tuple[float, ...]
+    """One for each pair."""
+    median_rate: float
+    """Of the numerator, in operations per second."""
+    wanted: float | None = None
+    """What the median should reach at least."""
+
+    @property
+    def median(self) -> float:
+        """Of the pairs."""
+        return median(self.ratios)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The quartiles' neighbours: lowest and highest of the middle half of the pairs."""
+        ordered = sorted(self.ratios)
+        quarter = len(ordered) // 4
+        return ordered[quarter], ordered[-1 - quarter]
+
+    @property
+    def verdict(self) -> str:
+        """Whether what is wanted is reached; "noise" where the spread holds both answers."""
+        if self.wanted is None:
+            return ""
+        low, high = self.spread
+        if low < self.wanted <= high:
+            return f"{'reached' if self.median >= self.wanted else 'missed'}, within noise"
+        return "reached" if self.median >= self.wanted else "missed"
+
+
+@dataclass
+class Report:
+    """One run of one benchmark."""
+
+    title: str
+    how_to_read: str
+    conditions: dict[str, Any]
+    ratios: list[Ratio] = field(default_factory=list)
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    """Figures that are no ratios, as name and value."""
+
+    def show(self) -> None:
+        """Writes it to standard output."""
+        console = Console(width=max(Console().width, 110))
+        console.print(self.title, style="bold")
+        console.print(self.how_to_read, soft_wrap=True)
+        console.print(", ".join(f"{name} {value}" for name, value in self.conditions.items()), soft_wrap=True)
+        if self.ratios:
+            console.print(_ratio_table(self.ratios))
+        if self.facts:
+            console.print(_fact_table(self.facts))
+
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
+
+    def as_json(self) -> Mapping[str, Any]:
+        """As it is saved."""
+        return {
+            "title": self.title,
+            "conditions": self.conditions,
+            "ratios": [
+                asdict(ratio) | {"median": ratio.median, "spread": ratio.spread, "verdict": ratio.verdict}
+                for ratio in self.ratios
+            ],
+            "facts": dict(self.facts),
+        }
+
+
+def machine() -> dict[str, Any]:
+    """What a reader must know of the machine: ratios travel between machines, rates do not."""
+    load, _, _ = os.getloadavg()
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load at start": round(load, 2),
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        for line in listing.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _ratio_table(ratios: Sequence[Ratio]) -> Table:
+    table = Table()
+    for heading in ("measure", "compared"):
+        table.add_column(heading)
+    for heading in ("median", "middle half", "per second", "wanted"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for ratio in ratios:
+        low, high = ratio.spread
+        table.add_row(
+            ratio.measure,
+            ratio.compared,
+            f"{ratio.median:.2f}",
+            f"{low:.2f} to {high:.2f}",
+            f"{ratio.median_rate:,.0f}",
+            "" if ratio.wanted is None else f"{ratio.wanted:.2f}",
+            ratio.verdict,
+        )
+    return table
+
+
+def _fact_table(facts: Sequence[tuple[str, str]]) -> Table:
+    table = Table()
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in facts:
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,183 @@
+"""Commands as a person types them: a process of their own, against a migrated database and the simulator."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import anyio
+import psycopg
+import pytest
+import simplejson
+from psycopg.rows import dict_row
+
+from outbox.simulator import LimitSettings, RunningSimulator, SimulatorSettings, running_simulator
+from tests.host.databases import Database
+from tests.migration.migrated import DAEMON
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-W", "error", "-m", "daemon")
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return simplejson.loads(self.out, use_decimal=True)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Nothing of this machine's own settings: what a shell has, and ``settings``."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **settings}
+
+
+def type_command(*words: str, **settings: str) -> Said:
+    """Runs a command that needs nobody else in this process."""
+    done = subprocess.run(
+        [*COMMAND, *words], cwd=ROOT, env=environment(**settings), capture_output=True, text=True, check=False
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+class Console:
+    """A shell with the settings of one database and one simulator."""
+
+    def __init__(self, database: Database, zoho: Mapping[str, str]) -> None:
+        self._database = database
+        self._zoho = dict(zoho)
+
+    def settings(self, role: str, **more: str) -> dict[str, str]:
+        return environment(
+            **self._zoho,
+            DATABASE_URL=self._database.dsn(role),
+            ZOHO_REQUESTS_PER_MINUTE="0",
+            **more,
+        )
+
+    async def type(self, *words: str, role: str = DAEMON, **more: str) -> Said:
+        """Runs a command to its end, while the simulator goes on answering."""
+        done = await anyio.run_process(
+            [*COMMAND, *words], cwd=ROOT, env=self.settings(role, **more), check=False, stdin=subprocess.DEVNULL
+        )
+        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def start(self, *words: str, role: str = DAEMON, **more: str) -> subprocess.Popen[str]:
+        """Starts a command; the caller ends it."""
+        return subprocess.Popen(
+            [*COMMAND, *words],
+            cwd=ROOT,
+            env=self.settings(role, **more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def interruptible(self, *words: str, role: str = DAEMON, **more: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that a test interrupts; killed where the test forgot."""
+        with self.start(*words, role=role, **more) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+async def ended(process: subprocess.Popen[str], number: signal.Signals | None = None) -> Said:
+    """Waits for a process, after a signal if one is given; the simulator goes on answering."""
+    if number is not None:
+        process.send_signal(number)
+    out, err = await anyio.to_thread.run_sync(process.communicate)
+    return Said(process.returncode, out, err)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition; fails after 30 s."""
+    with anyio.fail_after(30):
+        while not condition():  # noqa: ASYNC110 - the condition is the caller's
+            await anyio.sleep(0.02)
+
+
+class Host:
+    """The host's application, and a look into the tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def customer(self, number: str, **columns: str | None) -> UUID:
+        """A new customer with the account number."""
+        values: dict[str, str | None] = {
+            "first_name": "Anna",
+            "last_name": "Meadow",
+            "email": f"{number}@example.com".lower(),
+            "phone": "+27 21 555 0101",
+            "account_number": number,
+        }
+        values.update(columns)
+        names = ", ".join(values)
+        places = ", ".join(f"%({name})s" for name in values)
+        row = self.one(f"INSERT INTO public.customers ({names}) VALUES ({places}) RETURNING id", values)
+        found = row["id"]
+        assert isinstance(found, UUID)
+        return found
+
+    def rows(self, query: str, parameters: Any = None) -> list[dict[str, Any]]:
+        with psycopg.connect(self._database.superuser_dsn, autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(query.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def one(self, query: str, parameters: Any = None) -> dict[str, Any]:
+        (row,) = self.rows(query, parameters)
+        return row
+
+    def forget_captures(self) -> None:
+        """As if the rows had been there before the installation."""
+        self.rows("ALTER TABLE public.zoho_outbox DISABLE TRIGGER zoho_outbox_guard_delete")
+        self.rows("DELETE FROM public.zoho_outbox")
+        self.rows("ALTER TABLE public.zoho_outbox ENABLE ALWAYS TRIGGER zoho_outbox_guard_delete")
+
+    def daemon_alive(self) -> UUID:
+        """A session of a daemon on another machine, heard of just now."""
+        row = self.one(
+            """
+            INSERT INTO zoho_outbox_private.session (id, kind, host, pid, program_version, listening)
+            VALUES (gen_random_uuid(), 'daemon', 'billing-1', 4711, '0.1.0', true)
+            RETURNING id
+            """
+        )
+        found = row["id"]
+        assert isinstance(found, UUID)
+        return found
+
+
+@pytest.fixture
+def host(migrated_database: Database) -> Host:
+    return Host(migrated_database)
+
+
+@pytest.fixture
+async def zoho() -> AsyncIterator[RunningSimulator]:
+    async with running_simulator(SimulatorSettings(limits=LimitSettings.wide())) as running:
+        yield running
+
+
+@pytest.fixture
+def console(migrated_database: Database, zoho: RunningSimulator) -> Console:
+    return Console(migrated_database, zoho.environment)
+
+
+@pytest.fixture
+def bare_console(migrated_database: Database) -> Console:
+    """Without a word about Zoho."""
+    return Console(migrated_database, {})

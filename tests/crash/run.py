@@ -1,0 +1,205 @@
+"""One run: raise the curtain, let it storm, heal, wait for quiet, compare."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TextIO
+from uuid import UUID
+
+from tests.crash import verdict, weather
+from tests.crash.applications import Applications
+from tests.crash.customers import CustomerWorkload
+from tests.crash.operators import operate, resume
+from tests.crash.stage import Stage, Tally, stage
+from tests.crash.verdict import Case, Evidence, Kind
+from tests.crash.weather import Climate
+from tests.crash.workload import Workload
+
+QUIET_SECONDS = 120.0
+"""Nothing takes longer in fair weather: a lease, a round of maintenance, two looks, the longest pause, and margin."""
+
+HANDS = 3
+"""Applications at work at once, for each type."""
+
+BETWEEN_ACTS_SECONDS = 0.15
+"""Mean, for each of them."""
+
+STORIES = 12
+"""How many cases are told whole; the rest are named."""
+
+
+@dataclass
+class Report:
+    """What came of a run."""
+
+    seed: int
+    seconds: float
+    tally: Tally
+    entities: int = 0
+    acts: int = 0
+    requests: int = 0
+    zoho_faults: int = 0
+    quiet_after: float = 0.0
+    cases: list[Case] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    """Of applications: errors that a daemon's doings caused them."""
+    mistakes: Counter[str] = field(default_factory=Counter)
+    """What the replicas logged as errors."""
+
+    @property
+    def good(self) -> bool:
+        """Whether everything held."""
+        return not self.cases and not self.complaints and not self.tally.bad_ends and not self.mistakes
+
+    def line(self) -> str:
+        """The one line."""
+        # An entity is lost once, however many of its entries are.
+        tally, kinds = self.tally, Counter(kind for kind, _ in {(case.kind, case.entity_id) for case in self.cases})
+        facts = {
+            "seed": self.seed,
+            "seconds": f"{self.seconds:g}",
+            "entities": self.entities,
+            "acts": self.acts,
+            "kills": tally.kills,
+            "stops": tally.stops,
+            "terminations": tally.terminations,
+            "restarts": tally.restarts,
+            "severed": tally.severed_backends,
+            "faults": self.zoho_faults + tally.network_faults,
+            "requests": self.requests,
+            "quiet after": f"{self.quiet_after:.0f} s",
+            **{str(kind): kinds[kind] for kind in Kind},
+            "bad ends": len(tally.bad_ends),
+            "complaints": len(self.complaints),
+            "mistakes": self.mistakes.total(),
+        }
+        return ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
+async def run(
+    *,
+    seconds: float,
+    seed: int,
+    replicas: int,
+    climate: Climate | None = None,
+    workloads: Sequence[Callable[[], Workload]] = (CustomerWorkload,),
+    errors: TextIO = sys.stderr,
+    logs: Path | None = None,
+) -> Report:
+    """Storms for ``seconds``, then heals and compares. Stories of what is not well go to ``errors``.
+
+    What the processes wrote is kept in ``logs``.
+    """
+
+    def new_dice(name: str) -> Random:
+        return Random(f"{seed} {name}")
+
+    async with stage(replicas, logs) as scene:
+        applications = Applications(scene.database)
+        generators = [new() for new in workloads]
+        try:
+            for replica in scene.replicas:
+                await replica.start()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
+                    tasks.create_task(weather.storm(scene, climate or Climate(), new_dice))
+                    tasks.create_task(operate(applications, new_dice("operator")))
+                    for generator in generators:
+                        for hand in range(HANDS):
+                            dice = new_dice(f"{generator.entity_type} {hand}")
+                            tasks.create_task(_work(generator, applications, dice))
+            await weather.heal(scene)
+            await resume(applications)
+            for generator in generators:
+                await generator.settle_down(applications, new_dice(f"{generator.entity_type} end"))
+            healed_at = time.monotonic()
+            await until_quiet(scene)
+            quiet_after = time.monotonic() - healed_at
+            for replica in scene.replicas:
+                await replica.revive()
+            return await _report(scene, applications, generators, seed, seconds, quiet_after, errors)
+        finally:
+            await applications.close()
+
+
+async def _work(generator: Workload, applications: Applications, dice: Random) -> None:
+    while True:
+        await asyncio.sleep(dice.expovariate(1 / BETWEEN_ACTS_SECONDS))
+        await generator.act(applications, dice)
+
+
+async def until_quiet(scene: Stage, seconds: float = QUIET_SECONDS) -> None:
+    """Until nothing is to be done and nothing is being done; or as long as that may take."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                (row,) = await scene.rows(
+                    """
+                    SELECT
+                        EXISTS (
+                            SELECT FROM public.zoho_outbox
+                            WHERE NOT admitted OR (finished_at IS NULL AND status <> 'dead')
+                        )
+                        OR EXISTS (
+                            SELECT FROM zoho_outbox_private.entity_state
+                            WHERE phase NOT IN ('idle', 'dead') OR write_back_due IS NOT NULL
+                        ) AS busy
+                    """
+                )
+                if not row["busy"]:
+                    return
+                await asyncio.sleep(0.3)
+
+
+async def _report(
+    scene: Stage,
+    applications: Applications,
+    generators: Sequence[Workload],
+    seed: int,
+    seconds: float,
+    quiet_after: float,
+    errors: TextIO,
+) -> Report:
+    statistics = await scene.zoho.get("statistics")
+    report = Report(
+        seed,
+        seconds,
+        scene.tally,
+        acts=applications.committed,
+        requests=statistics["requests"],
+        zoho_faults=sum(statistics["faults"].values()),
+        quiet_after=quiet_after,
+        complaints=applications.complaints,
+        mistakes=verdict.mistakes(scene),
+    )
+    for generator in generators:
+        evidence = await verdict.gather(scene, generator)
+        report.entities += len(evidence.states.keys() | evidence.hosts.keys())
+        cases = verdict.judge(generator, evidence)
+        report.cases += cases
+        _tell(scene, generator, evidence, cases, errors)
+    for trouble in [*scene.tally.bad_ends, *applications.complaints]:
+        errors.write(f"{trouble}\n")
+    for mistake, count in report.mistakes.most_common():
+        errors.write(f"{count} times: {mistake}\n")
+    if not report.good:
+        errors.write(f"again: python -m tests.crash --seconds {seconds:g} --seed {seed} ")
+        errors.write(f"--replicas {len(scene.replicas)}\n")
+    return report
+
+
+def _tell(scene: Stage, generator: Workload, evidence: Evidence, cases: Sequence[Case], errors: TextIO) -> None:
+    whole: dict[UUID | None, list[Case]] = {}
+    for case in cases:
+        whole.setdefault(case.entity_id, []).append(case)
+    for number, (entity_id, its_cases) in enumerate(whole.items()):
+        found = "; ".join(f"{case.kind}: {case.what}" for case in its_cases)
+        errors.write(f"{generator.entity_type} {entity_id}: {found}\n")
+        if entity_id is not None and number < STORIES:
+            errors.write(f"{verdict.story(scene, generator, evidence, entity_id)}\n")

@@ -1,0 +1,1 @@
+"""Faults between a process and what it talks to."""

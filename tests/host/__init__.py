@@ -1,0 +1,1 @@
+"""The host database as zoho-outbox may find it, and the servers it stands on."""

@@ -1,0 +1,8 @@
+-- What the host's invoices did not have yet in November 2025. Run after outbox/demo/host_schema.sql.
+ALTER TABLE public.customer_invoices
+    DROP COLUMN invoice_type,
+    DROP COLUMN service_id,
+    DROP COLUMN notes,
+    DROP COLUMN vat_rate,
+    DROP COLUMN period_start,
+    DROP COLUMN period_end;

@@ -1,0 +1,114 @@
+"""Bugs that the machine must find: the store, each time with one mistake in it."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from psycopg import sql
+
+from outbox.store import protocol
+from outbox.store.protocol import Claim, Verdict
+from outbox.store.statements import statement, statement_for_host
+from tests.machine.machine import CHILDREN, LATE_CREATES, LATE_UPDATES, LOST_CREATES, OVERTAKEN, USUAL, Leaning
+from tests.machine.world import SteppedStore
+
+Reword = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One mistake: another store, or another text of a statement."""
+
+    mistake: str
+    shows: str
+    """As what it must show."""
+    store: type[SteppedStore] = SteppedStore
+    file: str | None = None
+    reword: Reword = str
+    leaning: Leaning = USUAL
+    """Towards what it takes to notice."""
+
+    @contextmanager
+    def planted(self) -> Iterator[type[SteppedStore]]:
+        """The store to test, for the block."""
+
+        def mistaken(name: str, *without: str) -> Any:
+            text = statement(name, *without)
+            return self._reworded(text) if name == self.file else text
+
+        def mistaken_for_host(name: str, host_table: str, zoho_id: str, *without: str) -> Any:
+            if name != self.file:
+                return statement_for_host(name, host_table, zoho_id, *without)
+            text: Any = self._reworded(statement(name, *without))
+            return sql.SQL(text).format(
+                host_table=sql.Identifier("public", host_table), zoho_id=sql.Identifier(zoho_id)
+            )
+
+        with (
+            patch.object(protocol, "statement", mistaken),
+            patch.object(protocol, "statement_for_host", mistaken_for_host),
+        ):
+            yield self.store
+
+    def _reworded(self, text: str) -> str:
+        mistaken = self.reword(text)
+        assert mistaken != text, f"{self.file}.sql no longer says what this mistake takes out of it"
+        return mistaken
+
+
+def _without(pattern: str, instead: str = "") -> Reword:
+    return lambda text: re.sub(pattern, instead, text)
+
+
+class _Forgetful(SteppedStore):
+    async def claim(self, batch: int, least_urgent: int) -> list[Claim]:
+        return [
+            replace(claim, fate_unknown_seconds=None, intents=0, born_here=True)
+            for claim in await super().claim(batch, least_urgent)
+        ]
+
+
+class _OneLook(SteppedStore):
+    async def claim(self, batch: int, least_urgent: int) -> list[Claim]:
+        return [
+            replace(claim, clean_look_seconds=None if claim.fate_unknown_seconds is None else 3600.0)
+            for claim in await super().claim(batch, least_urgent)
+        ]
+
+
+class _Silent(SteppedStore):
+    async def _wake_after(self, accepted: Sequence[Verdict]) -> None:
+        pass
+
+
+PLANTS: dict[str, Plant] = {
+    plant.mistake: plant
+    for plant in (
+        Plant(
+            "settles by entity, whoever holds the lease",
+            shows="Zoho holds|shows retrying|log rows|nothing scheduled|not leased",
+            file="settle_claims",
+            reword=_without(r"AND state\.lease_token = verdict\.token"),
+        ),
+        Plant("creates again without looking", shows="created 2 times", store=_Forgetful, leaning=LOST_CREATES),
+        Plant("forgets to wake the children", shows="asleep although", store=_Silent, leaning=CHILDREN),
+        Plant(
+            "sends nothing again after a refused settlement",
+            shows="Zoho holds",
+            file="settle_claims",
+            leaning=LATE_UPDATES,
+            reword=_without(r"WHERE held\.token IS NULL AND", "WHERE false AND"),
+        ),
+        Plant("creates again after a single look", shows="created 2 times", store=_OneLook, leaning=LATE_CREATES),
+        Plant(
+            "leaves entries as processing when it takes over",
+            shows="processing, and not leased",
+            leaning=OVERTAKEN,
+            file="reclaim_expired",
+            reword=_without(r"SET status = 'pending', ", "SET "),
+        ),
+    )
+}

@@ -1,0 +1,85 @@
+"""The protocol under every order of events that the machine thinks of; and the machine under bugs it must find."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.machine.ground import Ground
+from tests.machine.machine import LEANINGS, Machine, machine_on
+from tests.machine.planted import PLANTS, Plant
+from tests.machine.world import Broken
+
+EXAMPLES = 25
+STEPS_OF_AN_EXAMPLE = 30
+LIKELY = 400
+"""Examples within which each planted bug is found."""
+
+REACHED: dict[str, tuple[str, ...]] = {
+    "usual": ("claims of several entries", "leases taken over", "settlements refused", "settled dead", "PUT: go"),
+    "lost creates": ("claims with a fate unknown", "claims after a clean look", "create: lost, not done"),
+    "overtaken": ("claims that resend", "leases taken over", "settlements refused"),
+    "crashes": ("repeated attempts", "leases taken over", "PUT: lost, done"),
+    "children": ("rule insert payment", "rule delete", "create: go"),
+    "hands": ("rule id own", "rule id cleared", "settled dead"),
+}
+"""What a run must have been through: without it, nothing that it did not find would mean anything."""
+
+
+RecordProperty = Callable[[str, object], None]
+
+
+def run(machine: type[Machine], number: int, examples: int, *phases: Phase) -> None:
+    run_state_machine_as_test(
+        seed(number)(machine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS_OF_AN_EXAMPLE,
+            phases=phases,
+            deadline=None,
+            database=None,
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def say(tally: Counter[str], record_property: RecordProperty) -> None:
+    """The statistics: in the report of the test, and in its output."""
+    lines = [f"{count:8} {what}" for what, count in sorted(tally.items()) if count]
+    print(f"{tally['examples']} examples, {tally['steps']} steps", *lines, sep="\n")  # noqa: T201
+    record_property("statistics", f"{tally['examples']} examples, {tally['steps']} steps")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("leaning", LEANINGS)
+def test_the_promises_are_kept_in_whatever_order_things_happen(
+    ground: Ground, leaning: str, record_property: RecordProperty
+) -> None:
+    tally: Counter[str] = Counter()
+    run(machine_on(ground, tally, leaning=LEANINGS[leaning]), 1, EXAMPLES, Phase.generate)
+    say(tally, record_property)
+    assert [what for what in REACHED[leaning] if not tally[what]] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("leaning", LEANINGS)
+def test_the_promises_are_kept_in_many_more_orders(
+    ground: Ground, leaning: str, number: int, record_property: RecordProperty
+) -> None:
+    tally: Counter[str] = Counter()
+    run(machine_on(ground, tally, leaning=LEANINGS[leaning]), number, 600, Phase.generate, Phase.shrink)
+    say(tally, record_property)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS.keys())
+def test_a_planted_bug_is_found(ground: Ground, plant: Plant, record_property: RecordProperty) -> None:
+    tally: Counter[str] = Counter()
+    with plant.planted() as store, pytest.raises(Broken, match=plant.shows):
+        run(machine_on(ground, tally, store, plant.leaning), 3, LIKELY, Phase.generate)
+    say(tally, record_property)

@@ -1,0 +1,607 @@
+"""Replicas of the daemon in one process, each step of each at the machine's command; and what is promised of them."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from outbox.clock import ManualClock
+from outbox.database import DatabaseUnavailable, Row
+from outbox.entities.contract import AnyEntity, Terms
+from outbox.entities.customer import Customer
+from outbox.host_tables import HOST_TABLES
+from outbox.sending.attempt import Ended, Sender
+from outbox.sending.terms import SendingTerms
+from outbox.settings import LogPayloads
+from outbox.store.organisation import OrganisationStore
+from outbox.store.protocol import Claim, OutboxStore, Settlement, Verdict
+from outbox.vocabulary import EntityType, Urgency
+from tests.machine.gates import GO, Actor, pass_gate
+from tests.machine.ground import Ground, Key
+from tests.machine.payment import Payment
+from tests.machine.zoho import ACCOUNT_NUMBER, EXTERNAL_ID, FakeZoho, Flight, FlightClient, Holder, Reply
+
+LEASE_SECONDS = 120.0
+REQUEST_SECONDS = 30.0
+RECHECK_SECONDS = 30.0
+CLOSE_CALL_SECONDS = 5.0
+"""The database's clock goes on while an example runs; the virtual one does not. Nothing is executed so near an end."""
+MAX_ATTEMPTS = 4
+MOST_ROUNDS = 25
+"""In which everything must come to rest once everything is well."""
+
+DATABASE_GONE = "database gone"
+
+IN_TRANSACTION = ("next statement", "commit")
+MOMENTARY = (*IN_TRANSACTION, "intent", "intent committed", "leaving")
+"""Gates at which a process that runs does not stand for long."""
+
+TERMS = SendingTerms(
+    max_attempts=MAX_ATTEMPTS,
+    retry_base=30.0,
+    retry_max=14400.0,
+    recheck=RECHECK_SECONDS,
+    request=REQUEST_SECONDS,
+    payloads=LogPayloads.MASKED,
+    kept_labels=(EXTERNAL_ID, ACCOUNT_NUMBER),
+    mapping=Terms("ZAR", EXTERNAL_ID, ACCOUNT_NUMBER),
+)
+
+ENTITIES: dict[EntityType, AnyEntity] = {EntityType.CUSTOMER: Customer(), EntityType.PAYMENT: Payment()}
+
+
+class Broken(AssertionError):  # noqa: N818 - a verdict
+    """A promise that was not kept."""
+
+
+class SteppedStore(OutboxStore):
+    """The store, with gates where a process can be stopped, die, or lose the database."""
+
+    committed: Callable[[Settlement], None]
+
+    async def commit_intent(self, claim: Claim, look_key: str) -> bool:
+        if await pass_gate("intent", claim) == DATABASE_GONE:
+            raise DatabaseUnavailable("went away before the intent was committed")
+        granted = await super().commit_intent(claim, look_key)
+        if await pass_gate("intent committed", claim) == DATABASE_GONE:
+            raise DatabaseUnavailable("went away after the intent was committed")
+        return granted
+
+    async def _settle_once(self, *arguments: Any) -> Settlement:
+        settlement = await super()._settle_once(*arguments)
+        self.committed(settlement)
+        return settlement
+
+    async def _wake_after(self, accepted: Sequence[Verdict]) -> None:
+        await pass_gate("wake-up")
+        await super()._wake_after(accepted)
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A claim with its way to a verdict. ``ended`` None and no actor: its row is not read yet."""
+
+    claim: Claim
+    holder: Holder
+    actor: Actor | None = None
+    ended: Ended | None = None
+    settling: Actor | None = None
+    settled: bool = False
+    requests: int = 0
+
+
+@dataclass(eq=False)
+class Replica:
+    """A process of the daemon."""
+
+    name: str
+    clock: ManualClock
+    store: SteppedStore
+    sender: Callable[[Attempt], Sender]
+    attempts: list[Attempt] = field(default_factory=list)
+    """Held: claimed and not settled as far as this process knows."""
+    claiming: Actor | None = None
+    stopped: bool = False
+    """SIGSTOP: none of its coroutines moves, time goes on."""
+    frozen: bool = False
+    """Stopped together with its machine: its clock stands still too."""
+    freezes: int = 0
+    beats: bool = True
+    """Its heartbeat reaches the database."""
+
+
+class World:
+    """Everything of one example."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        store_class: type[SteppedStore],
+        *,
+        replicas: int,
+        unique_names: bool = True,
+        filters_mails: bool = True,
+    ) -> None:
+        self.ground = ground
+        self.store_class = store_class
+        self.seconds = 0.0
+        """True time since the beginning."""
+        self.zoho = FakeZoho(unique_names=unique_names, filters_mails=filters_mails)
+        self.flights: list[Flight] = []
+        self.log_rows_due: Counter[UUID] = Counter()
+        self.ever_held: set[int] = set()
+        self.unswept = False
+        """A process died between a settlement and its wake-up: the sweep has to mend that."""
+        self.late_done: set[UUID] = set()
+        """Rows whose update left after its lease, from a process that then died: see :meth:`crash`."""
+        self.seen: Counter[str] = Counter()
+        self.story: list[str] = []
+        """What the replicas did, for people."""
+        ground.reset()
+        self.replicas = [self._start(f"replica {number}") for number in range(1, replicas + 1)]
+
+    def _start(self, name: str) -> Replica:
+        database = self.ground.database
+        clock = ManualClock()
+        store = self.store_class(database, uuid4(), clock, LEASE_SECONDS, tuple(ENTITIES))
+        store.committed = self._committed
+        organisation = OrganisationStore(database, "Africa/Johannesburg")
+
+        def sender(attempt: Attempt) -> Sender:
+            client: Any = FlightClient(
+                self.zoho,
+                database,
+                attempt.holder,
+                attempt.claim.entity_id,
+                self.flights,
+                lambda: self.seconds,
+                REQUEST_SECONDS,
+            )
+            return Sender(client, store, organisation, clock, TERMS, jitter=lambda _low, high: high)
+
+        return Replica(name, clock, store, sender)
+
+    def run(self, coroutine: Any) -> Any:
+        """Something that nobody comes in between."""
+        return self.ground.loop.run_until_complete(coroutine)
+
+    # What a replica does, in the order of its work.
+
+    def admit(self, replica: Replica, batch: int = 100) -> None:
+        self.run(replica.store.promote())
+        self.run(replica.store.admit(batch))
+
+    def claim(self, replica: Replica, batch: int, *, in_steps: bool = False) -> None:
+        """Leases; in steps: its transaction stands open in between."""
+        asked, freezes = replica.clock.monotonic(), replica.freezes
+
+        async def take() -> None:
+            for claim in await replica.store.claim(batch, Urgency.RECONCILE):
+                holder = Holder(replica, claim.lease, asked + LEASE_SECONDS, freezes)
+                replica.attempts.append(Attempt(claim, holder))
+                self.tell(
+                    f"{replica.name} claims {_named(claim)}, attempt {claim.attempts}, {claim.entries} entries, "
+                    f"known as {claim.zoho_id}, sent {claim.sent_hash}, resend {claim.resend}"
+                )
+                self._saw_claim(claim)
+
+        actor = Actor(self.ground.loop, take(), in_transactions=True, unhindered=not in_steps)
+        if not actor.done:
+            replica.claiming = actor
+
+    def tell(self, text: str) -> None:
+        """Goes on with the story."""
+        self.story.append(f"{self.seconds:7.0f} s  {text}")
+
+    def _broken(self, what: list[str]) -> Broken:
+        return Broken("\n".join(["; ".join(what), *self.story]))
+
+    def _saw_claim(self, claim: Claim) -> None:
+        self.seen["claims"] += 1
+        if claim.fate_unknown_seconds is not None:
+            self.seen["claims with a fate unknown"] += 1
+        if claim.clean_look_seconds is not None:
+            self.seen["claims after a clean look"] += 1
+        if claim.entries == 0:
+            self.seen["claims without entries"] += 1
+        if claim.entries > 1:
+            self.seen["claims of several entries"] += 1
+        if claim.attempts > 1:
+            self.seen["repeated attempts"] += 1
+        if claim.resend:
+            self.seen["claims that resend"] += 1
+
+    def read(self, replica: Replica) -> None:
+        """Reads the rows of what was claimed, and begins the attempts."""
+        fresh = [attempt for attempt in replica.attempts if attempt.actor is None and attempt.ended is None]
+        for entity_type, entity in ENTITIES.items():
+            group = [attempt for attempt in fresh if attempt.claim.entity_type == entity_type]
+            if not group:
+                continue
+            rows = self.run(self._rows(entity, [attempt.claim.entity_id for attempt in group]))
+            for attempt in group:
+                self._begin(replica, entity, attempt, rows.get(attempt.claim.entity_id))
+
+    async def _rows(self, entity: AnyEntity, ids: list[UUID]) -> dict[UUID, Any]:
+        async with self.ground.database.connection() as connection:
+            return await entity.read(connection, ids)
+
+    def _begin(self, replica: Replica, entity: AnyEntity, attempt: Attempt, row: Any) -> None:
+        async def go() -> None:
+            def interrupted(ended: Ended) -> None:
+                attempt.ended = ended
+
+            attempt.ended = await replica.sender(attempt).attempt(entity, attempt.claim, row, interrupted)
+            verdict = attempt.ended.verdict
+            self.tell(
+                f"{replica.name} ends {_named(attempt.claim)}: {verdict.phase}, {verdict.outcome}, {verdict.error}, "
+                f"{'a log row' if verdict.log else 'no log row'}"
+            )
+            if "internal error" in (attempt.ended.verdict.error or ""):
+                raise Broken(f"{attempt.ended.named}: {attempt.ended.verdict.error}")
+
+        attempt.actor = Actor(self.ground.loop, go(), unhindered=self._healing)
+
+    _healing = False
+
+    def advance(self, actor: Actor, answer: str = GO) -> None:
+        """One gate further."""
+        gate = actor.gate
+        assert gate is not None
+        if gate.name == "leaving" and not self._may_leave(gate.what):
+            gate.what.can_be_executed = False
+        if gate.name == "flight":
+            flight: Flight = gate.what
+            reply = Reply(answer)
+            if reply not in (Reply.TIMED_OUT, Reply.LOST_UNDONE) and flight.executed is not None:
+                # It was executed already: it cannot be refused any more.
+                reply = reply if reply in (Reply.GOOD, Reply.LOST_DONE, Reply.ERROR_DONE) else Reply.LOST_DONE
+            if flight.executed is None and not self.may_be_executed(flight) and not flight.request.is_read:
+                reply = Reply.LOST_UNDONE
+            answer = reply
+            self.tell(f"{flight.request.method} {flight.request.path} of {_short(flight.entity)}: {reply}")
+            self.seen[f"{'create' if flight.is_create else flight.request.method}: {reply}"] += 1
+        self.seen[f"gate {gate.name}"] += 1
+        actor.go(answer)
+
+    def settle(self, replica: Replica, attempts: Sequence[Attempt], *, in_steps: bool, answer_lost: bool) -> None:
+        """Ends claims; ``answer_lost``: the database does it and goes away, so that it is settled once more."""
+        batch = [attempt for attempt in attempts if attempt.ended is not None and attempt.settling is None]
+        if not batch:
+            return
+
+        async def end() -> None:
+            settlement = await replica.store.settle([attempt.ended.verdict for attempt in batch if attempt.ended])
+            self.seen["settlements refused"] += len(settlement.refused)
+            self.seen["write-backs deferred"] += settlement.deferred
+            if settlement.trouble:
+                raise Broken(f"a settlement could not be written: {settlement.trouble}")
+            for attempt in batch:
+                attempt.settling = None
+                if not answer_lost:
+                    attempt.settled = True
+                    replica.attempts.remove(attempt)
+
+        actor = Actor(self.ground.loop, end(), in_transactions=True, unhindered=not in_steps)
+        if not actor.done:
+            for attempt in batch:
+                attempt.settling = actor
+
+    def _committed(self, settlement: Settlement) -> None:
+        for verdict in settlement.accepted:
+            self.log_rows_due[verdict.claim.entity_id] += verdict.log is not None
+            self.tell(f"settled {_named(verdict.claim)}: {verdict.phase}")
+            self.seen[f"settled {verdict.entry_status}"] += 1
+        for verdict in settlement.refused:
+            self.tell(f"refused {_named(verdict.claim)}: {verdict.phase}")
+
+    def renew(self, replica: Replica) -> None:
+        """The heartbeat."""
+        held = [attempt for attempt in replica.attempts if attempt.settling is None]
+        asked = replica.clock.monotonic()
+        self.run(replica.store.renew([attempt.claim for attempt in held]))
+        for attempt in held:
+            if not attempt.claim.lease.lost:
+                attempt.holder.good_until = asked + LEASE_SECONDS
+
+    def reclaim(self, replica: Replica) -> None:
+        rows: list[Row] = self.run(replica.store.reclaim())
+        for row in rows:
+            self.log_rows_due[row["entity_id"]] += 1
+            self.tell(f"{replica.name} takes over {row['entity_type']} {_short(row['entity_id'])}")
+        self.seen["leases taken over"] += len(rows)
+
+    def sweep(self, replica: Replica) -> None:
+        """Write-backs that were left, and wake-ups that were."""
+        self.seen["late write-backs"] += self.run(replica.store.write_back())
+        self.seen["woken by the sweep"] += self.run(replica.store.wake(None))
+        self.unswept = False
+
+    # What happens to replicas, and to time.
+
+    def pass_time(self, seconds: float) -> None:
+        """For everybody. Processes that are alive renew their leases, let go what must not wait, and time out."""
+        running = [replica for replica in self.replicas if not replica.stopped]
+        for replica in running:
+            for actor in self.actors(replica):
+                while actor.gate is not None and actor.gate.name in MOMENTARY:
+                    self.advance(actor)
+        self.seconds += seconds
+        self.ground.pass_time(seconds)
+        for replica in self.replicas:
+            if not replica.frozen:
+                replica.clock.advance(seconds)
+        for replica in running:
+            if replica.beats:
+                # In truth several times on the way; nobody comes in between, so once at the end is the same.
+                self.renew(replica)
+            self._time_out(replica)
+
+    @property
+    def may_pass_time(self) -> bool:
+        """Time is passed by writing on state rows: not while one is locked by a process that was stopped."""
+        return not any(
+            actor.gate is not None and actor.gate.name in IN_TRANSACTION
+            for replica in self.replicas
+            if replica.stopped
+            for actor in self.actors(replica)
+        )
+
+    def _time_out(self, replica: Replica) -> None:
+        for actor in self.actors(replica):
+            gate = actor.gate
+            if gate is not None and gate.name == "flight":
+                flight: Flight = gate.what
+                if replica.clock.monotonic() - flight.checked_by_own_clock > REQUEST_SECONDS:
+                    self.advance(actor, Reply.TIMED_OUT)
+
+    def _may_leave(self, flight: Flight) -> bool:
+        """A create that leaves so late that nobody can promise anything (see :meth:`may_be_executed`) does not."""
+        return not flight.is_create or self._within_proviso(flight, left_now=True)
+
+    def may_be_executed(self, flight: Flight) -> bool:
+        """The proviso: Zoho executes no create later than the recheck time after our time-out.
+
+        Our time-out is when the sender stopped waiting, at most the request's own time after its lease check. An
+        update whose sender is gone is executed at once or never: its repetition must not be overtaken by it, which
+        nobody can promise either.
+        """
+        if flight.executed is not None or not flight.can_be_executed or not flight.left:
+            return False
+        if flight.is_create:
+            return self._within_proviso(flight)
+        return flight.ended_at is None
+
+    def _within_proviso(self, flight: Flight, *, left_now: bool = False) -> bool:
+        own_end = flight.checked_at + REQUEST_SECONDS
+        given_up = min(own_end, flight.ended_at if flight.ended_at is not None and not left_now else own_end)
+        return self.seconds < given_up + RECHECK_SECONDS - CLOSE_CALL_SECONDS
+
+    def execute(self, flight: Flight) -> None:
+        """Zoho does it; the answer is on its way."""
+        flight.execute(self.zoho, self.seconds)
+        self.tell(f"Zoho executes {flight.request.method} {flight.request.path} of {_short(flight.entity)}")
+        self.seen[
+            "executed before its answer" if flight.ended_at is None else "executed after its sender was gone"
+        ] += 1
+
+    def stop(self, replica: Replica, *, frozen: bool) -> None:
+        replica.stopped, replica.frozen = True, frozen
+        replica.freezes += frozen
+
+    def resume(self, replica: Replica) -> None:
+        """It goes on where it was, and knows of nothing."""
+        replica.stopped = replica.frozen = False
+
+    def crash(self, replica: Replica) -> None:
+        """SIGKILL; started again as a new process.
+
+        One double misfortune is beyond every promise: a process that was stopped between its lease check and the
+        first byte of an update, went on after its lease had ended, and was killed before it could settle.
+        """
+        self.tell(f"{replica.name} crashes")
+        unsettled = [attempt.holder for attempt in replica.attempts]
+        self.late_done |= {
+            flight.entity for flight in self.flights if flight.holder in unsettled and flight.executed_late
+        }
+        for attempt in replica.attempts:
+            if attempt.settling is not None and attempt.settling.gate is not None:
+                self.unswept = True
+        self._drop(replica)
+        self.replicas[self.replicas.index(replica)] = self._start(replica.name)
+
+    def terminate(self, replica: Replica) -> None:
+        """SIGTERM with its time-out over: attempts are cancelled, and what they say is settled."""
+        if replica.claiming is not None:
+            replica.claiming.finish()
+        for attempt in replica.attempts:
+            if attempt.settling is not None:
+                attempt.settling.finish()
+        self.read(replica)
+        for attempt in list(replica.attempts):
+            if attempt.actor is not None:
+                attempt.actor.drop()
+        self.settle(replica, replica.attempts, in_steps=False, answer_lost=False)
+        self.replicas[self.replicas.index(replica)] = self._start(replica.name)
+
+    def _drop(self, replica: Replica) -> None:
+        for actor in self.actors(replica):
+            actor.drop()
+
+    def actors(self, replica: Replica) -> list[Actor]:
+        actors = [replica.claiming] if replica.claiming is not None else []
+        for attempt in replica.attempts:
+            actors += [actor for actor in (attempt.actor, attempt.settling) if actor is not None]
+        return [actor for actor in dict.fromkeys(actors) if not actor.done]
+
+    def close(self) -> None:
+        """Leaves nothing running."""
+        for replica in self.replicas:
+            self._drop(replica)
+
+    # What is promised.
+
+    def check(self) -> None:
+        """What must hold after every step."""
+        wakes_pending = self.unswept or any(
+            attempt.settling is not None for replica in self.replicas for attempt in replica.attempts
+        )
+        broken = self.ground.broken(self.ever_held, wakes_pending=wakes_pending)
+        broken += [f"created {count} times: {row}" for row, count in self.zoho.creates.items() if count > 1]
+        in_flight = Counter(
+            flight.entity
+            for flight in self.flights
+            if flight.ended_at is None
+            and flight.holder.freezes == flight.holder.replica.freezes
+            and flight.holder.replica.clock.monotonic() < flight.holder.good_until
+            and not flight.holder.lease.lost
+        )
+        broken += [f"{count} sends in flight: {entity}" for entity, count in in_flight.items() if count > 1]
+        if broken:
+            raise self._broken(broken)
+
+    def come_to_rest(self) -> None:
+        """Everything becomes well, and everything that is left to do is done."""
+        self.ground.mend_organisation()
+        for replica in self.replicas:
+            self.resume(replica)
+            replica.beats = True
+        self._healing = True
+        self.tell("everything becomes well")
+        for replica in self.replicas:
+            if replica.claiming is not None:
+                self._finish(replica.claiming)
+                replica.claiming = None
+            for actor in self.actors(replica):
+                self._finish(actor)
+            self.read(replica)
+            self.settle(replica, replica.attempts, in_steps=False, answer_lost=False)
+        self.check()
+        self._work_off()
+        for _ in range(2):
+            if self._replay_dead():
+                self._work_off()
+        self._judge()
+        self._healing = False
+
+    def _finish(self, actor: Actor) -> None:
+        while actor.gate is not None:
+            self.advance(actor)
+
+    def _work_off(self) -> None:
+        for number in range(MOST_ROUNDS):
+            replica = self.replicas[number % len(self.replicas)]
+            self.ground.mend_organisation()
+            self.reclaim(replica)
+            self.admit(replica)
+            self.claim(replica, 20)
+            self.read(replica)
+            self.settle(replica, replica.attempts, in_steps=False, answer_lost=False)
+            self.sweep(replica)
+            self.check()
+            if not self.ground.rows(_UNREST):
+                return
+            self.pass_time(20_000.0)
+        raise self._broken([f"no rest after {MOST_ROUNDS} rounds: {self.ground.rows(_UNREST)}"])
+
+    def _replay_dead(self) -> bool:
+        """An operator corrects ids that were set by hand, and has what is dead tried again."""
+        dead = [entry for entry in self.ground.entries() if entry["status"] == "dead"]
+        for entry in dead:
+            entity_type = EntityType(entry["entity_type"])
+            row = self.ground.host_rows(entity_type).get(entry["entity_id"])
+            if (
+                row is not None
+                and row["zoho_id"] is not None
+                and not self._is_ours(entity_type, row["id"], row["zoho_id"])
+            ):
+                table = HOST_TABLES[entity_type]
+                self.ground.time.execute(
+                    f"UPDATE public.{table.name} SET {table.zoho_id} = NULL WHERE id = %s",
+                    [row["id"]],
+                )
+            self.ground.operator.execute(
+                "UPDATE public.zoho_outbox SET status = 'pending' WHERE id = %s", [entry["id"]]
+            )
+        return bool(dead)
+
+    def _is_ours(self, entity_type: EntityType, entity_id: UUID, zoho_id: str) -> bool:
+        return zoho_id in self.zoho.of(entity_type, str(entity_id))
+
+    def _judge(self) -> None:
+        broken = []
+        states = self.ground.states()
+        for entity_type, entity in ENTITIES.items():
+            hosts = self.ground.host_rows(entity_type)
+            for entity_id, row in self.run(self._rows(entity, list(hosts))).items():
+                state = states.get((entity_type, entity_id))
+                if entity_id not in self.late_done:
+                    broken += self._wrong(entity, row, hosts[entity_id], state, states)
+        logs = {
+            row["entity_id"]: row["rows"]
+            for row in self.ground.rows("SELECT entity_id, count(*) AS rows FROM public.zoho_sync_logs GROUP BY 1")
+        }
+        for _, entity_id in states:
+            if logs.get(entity_id, 0) != self.log_rows_due[entity_id]:
+                due = self.log_rows_due[entity_id]
+                broken.append(f"{entity_id}: {logs.get(entity_id, 0)} log rows of {due} attempts that ended")
+        if broken:
+            raise self._broken(broken)
+
+    def _wrong(self, entity: AnyEntity, row: Any, host: Row, state: Row | None, states: dict[Key, Row]) -> list[str]:
+        named = f"{entity.entity_type} {row.id}"
+        if state is None:
+            return [f"{named} was never admitted"]
+        if entity.ineligible(row):
+            return (
+                []
+                if host["zoho_sync_status"] == "skipped"
+                else [f"{named} shows {host['zoho_sync_status']}, not skipped"]
+            )
+        if waiting := entity.prerequisites(row):
+            (parent,) = waiting
+            if (state["phase"], state["waits_for_id"]) == ("waiting", parent.entity_id):
+                return []
+            return [f"{named} does not wait for {parent.named}: {state['phase']}"]
+        if state["phase"] != "idle":
+            return [f"{named} is {state['phase']}: {state['last_error']}"]
+        broken = []
+        if (host["zoho_sync_status"], host["zoho_last_sync_error"]) != ("synced", None):
+            broken.append(f"{named} shows {host['zoho_sync_status']}: {host['zoho_last_sync_error']}")
+        if host["zoho_id"] not in (state["zoho_id"], None):
+            broken.append(f"{named} has the id {host['zoho_id']}, and its state {state['zoho_id']}")
+        record = self.zoho.records[entity.entity_type].get(state["zoho_id"] or "")
+        if record is None:
+            return [*broken, f"{named} is not in Zoho"]
+        desired = entity.desired(row, TERMS.mapping)
+        # Empty there is empty here, whichever way it is said.
+        wanted = {key: _said(value) for key, value in desired.content.items()}
+        held = {key: _said(record.get(key)) for key in wanted}
+        if held != wanted or record["status"] != desired.lifecycle:
+            broken.append(f"{named}: Zoho holds {held} {record['status']}, not {wanted} {desired.lifecycle}")
+        return broken
+
+
+def _said(value: Any) -> Any:
+    """A value, None where it is empty all through."""
+    if isinstance(value, Mapping):
+        return {key: part for key, part in value.items() if _said(part) is not None} or None
+    return value or None
+
+
+def _short(entity_id: UUID) -> str:
+    return f"{entity_id.int:x}"
+
+
+def _named(claim: Claim) -> str:
+    return f"{claim.entity_type} {_short(claim.entity_id)}"
+
+
+_UNREST = """
+SELECT 'entry not admitted' AS what, id::text AS which FROM public.zoho_outbox WHERE NOT admitted
+UNION ALL
+SELECT phase, entity_id::text FROM zoho_outbox_private.entity_state WHERE phase IN ('ready', 'scheduled', 'leased')
+UNION ALL
+SELECT 'write-back due', entity_id::text FROM zoho_outbox_private.entity_state WHERE write_back_due IS NOT NULL
+"""

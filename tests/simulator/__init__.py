@@ -1,0 +1,1 @@
+"""The simulator, proven by real HTTP clients and raw sockets."""

@@ -1,0 +1,1 @@
+"""Zoho's published OpenAPI files, and what holds requests and replies to them."""
