@@ -19,6 +19,7 @@ from outbox.simulator.calls import Call
 from outbox.simulator.connections import end_connection
 from outbox.simulator.faults import TOKEN_PATH, Fault
 from outbox.simulator.misfortune import CarryOut, Outcome, befall
+from outbox.simulator.renewals import bring_up_to_date
 from outbox.simulator.replies import BrokenConnection, Refusal, Reply
 from outbox.simulator.routes import ORGANISATIONS, ROUTES, Route, RouteTable
 from outbox.simulator.state import JournalLine, Simulator
@@ -139,6 +140,7 @@ class Application:
                 page_shift=page_shift,
                 every_books=simulator.books_by_id,
             )
+            bring_up_to_date(call.books, call.now)
             return self._carry_out(route, call)
 
         fault = simulator.faults.choose(asked.method, path, asked.body)

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from outbox.simulator.settings import OrganisationSettings
+from outbox.simulator.diary import Diary
+from outbox.simulator.settings import OrganisationSettings, SimulatorSettings
+from outbox.simulator.terms import Course
 
 Record = dict[str, Any]
 """One record as its GET shows it: JSON values, money as int or Decimal, "" for what is absent (sheet 1.7)."""
@@ -64,6 +66,14 @@ class Collection:
         """Records whose `name` equals `value` as :func:`folded` compares."""
         return [self._records[record_id] for record_id in self._by_value[name].get(folded(value), {})]
 
+    def matching(self, wanted: dict[str, str]) -> Iterator[Record]:
+        """Records that have every one of the `wanted` values, oldest first; all where nothing is wanted."""
+        if not wanted:
+            return iter(self)
+        found = [{row[self.id_field] for row in self.having(*pair)} for pair in wanted.items()]
+        ids = sorted(set.intersection(*found), key=lambda record_id: (len(record_id), record_id))
+        return (self._records[record_id] for record_id in ids)
+
     def listed(self, records: Iterator[Record], created_before: float | None) -> Iterator[Record]:
         """`records` without those that lists do not show yet; None: all of them are shown."""
         if created_before is None:
@@ -82,22 +92,41 @@ class Collection:
 class Books:
     """Everything one organisation holds."""
 
-    def __init__(self, organisation: OrganisationSettings) -> None:
+    def __init__(self, organisation: OrganisationSettings, settings: SimulatorSettings) -> None:
         """Empty books. Raises zoneinfo.ZoneInfoNotFoundError where the organisation's zone does not exist."""
         self.organisation = organisation
+        self.settings = settings
+        """The live settings: taxes and how money is rounded are read from them at each use."""
         self.zone = ZoneInfo(organisation.time_zone)
         self.currency_id = f"{organisation.organization_id}00097"
         self.customers = Collection("customer_id", ("display_name", "email", "phone"))
-        self.subscriptions = Collection("subscription_id", ("customer_id", "reference_id"))
+        self.products = Collection("product_id")
+        self.plans = Collection("plan_code", ("product_id",))
+        self.subscriptions = Collection("subscription_id", ("customer_id", "reference_id", "plan_code"))
+        self.scheduled_changes = Collection("subscription_id")
+        self.activities = Collection("activity_id", ("subscription_id",))
+        self.courses: dict[str, Course] = {}
+        """Where subscriptions stand in their terms, by id."""
+        self.terms_due = Diary()
+        """When the present terms of subscriptions end, by id."""
+        self.invoices = Collection("invoice_id", ("customer_id", "subscription_id", "invoice_number"))
+        self.payments = Collection("payment_id", ("customer_id", "reference_number"))
+        self.refunds = Collection("refund_id", ("customer_id", "payment_id"))
         self.transactions = Collection("transaction_id", ("customer_id",))
         self._last_id = FIRST_ID
+        self._last_numbers: dict[str, int] = {}
 
     @property
     def collections(self) -> dict[str, Collection]:
         """Every collection by the name that its list reply has."""
         return {
             "customers": self.customers,
+            "products": self.products,
+            "plans": self.plans,
             "subscriptions": self.subscriptions,
+            "invoices": self.invoices,
+            "payments": self.payments,
+            "refunds": self.refunds,
             "transactions": self.transactions,
         }
 
@@ -105,3 +134,8 @@ class Books:
         """A new id, larger than every one before."""
         self._last_id += 2
         return str(self._last_id)
+
+    def next_number(self, series: str) -> int:
+        """The next of Zoho's own numbers in `series`, from 1; numbers do not come back."""
+        self._last_numbers[series] = self._last_numbers.get(series, 0) + 1
+        return self._last_numbers[series]

@@ -11,7 +11,8 @@
 - ``DELETE /_simulator/faults``: take all out, release what they hold
 - ``DELETE /_simulator/faults/{id}``: take one out, release what it holds
 - ``POST /_simulator/faults/{id}/release``: let held requests go on
-- ``POST /_simulator/records``: ``{"customers": [{"display_name": …}], "subscriptions": […]}``
+- ``POST /_simulator/records``: ``{"customers": [{"display_name": …}], "invoices": [{"customer_id": …, "total": …}],
+  "payments": […]}``, and any other collection
 - ``PATCH /_simulator/records/{name}/{id}``: change a record by hand
 - ``DELETE /_simulator/records/{name}/{id}``: delete a record by hand
 - ``POST /_simulator/refresh-tokens``: ``{"refresh_token": …, "scopes":

@@ -1,9 +1,10 @@
 """Customers: create, list, read, change, delete, activate, deactivate (sheet 2.1)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from outbox.simulator import custom_fields, undocumented
 from outbox.simulator.books import Books, Record
 from outbox.simulator.calls import Call
 from outbox.simulator.clock import zoho_time
@@ -18,13 +19,9 @@ from outbox.simulator.replies import (
     customer_missing,
     customer_name_taken,
     success,
-    unknown_address,
-    unknown_custom_field,
 )
-from outbox.simulator.settings import SimulatorSettings, Undocumented
+from outbox.simulator.settings import SimulatorSettings
 from outbox.simulator.subscriptions import has_living_subscription
-
-LONGEST_CUSTOM_FIELD = 255
 
 TEXT_FIELDS: dict[str, int | None] = {
     "display_name": 100,
@@ -114,7 +111,17 @@ LIST_FIELDS = (
 
 def create(call: Call) -> Reply:
     """``POST /customers``: 201. Creates whatever it is asked; nothing makes it idempotent (sheet 0.3)."""
-    sent = call.body_object(CREATE_FIELDS)
+    customer = add(call, call.body_object(CREATE_FIELDS))
+    return success(
+        "The customer has been added.",
+        {"customer": customer},
+        status=HTTPStatus.CREATED,
+        creation=creation_of(customer),
+    )
+
+
+def add(call: Call, sent: dict[str, Any]) -> Record:
+    """A new customer in the books, from a body without unknown keys. Raises Refusal 400, with nothing done."""
     if not isinstance(sent.get("display_name"), str) or not sent["display_name"].strip():
         raise bad_value("display_name")
     if call.settings.customers.email_required and not sent.get("email"):
@@ -124,14 +131,12 @@ def create(call: Call) -> Reply:
     customer = blank_customer(call.books, call.now)
     write(customer, sent, call.settings)
     call.books.customers.put(customer, call.now)
-    keys = {"display_name": customer["display_name"]}
-    keys.update({row["label"]: row["value"] for row in customer["custom_fields"]})
-    return success(
-        "The customer has been added.",
-        {"customer": customer},
-        status=HTTPStatus.CREATED,
-        creation=Creation("customers", keys),
-    )
+    return customer
+
+
+def creation_of(customer: Record) -> Creation:
+    """A made customer by the keys by which one would find it again."""
+    return Creation("customers", {"display_name": customer["display_name"], **custom_fields.keys_of(customer)})
 
 
 def list_all(call: Call) -> Reply:
@@ -141,20 +146,10 @@ def list_all(call: Call) -> Reply:
     if accepts is None:
         raise bad_parameter("filter_by")
     customers = call.books.customers
-    honoured: dict[str, str] = {}
-    for name, feature in (
-        ("email", call.settings.undocumented.customers_email),
-        ("phone", call.settings.undocumented.customers_phone),
-    ):
-        value = call.query.get(name)
-        if value is None or feature is Undocumented.IGNORED:
-            continue
-        if feature is Undocumented.BAD_REQUEST:
-            raise bad_parameter(name)
-        if feature is Undocumented.NOT_FOUND:
-            raise unknown_address()
-        honoured[name] = value
-    rows = _having(call.books, honoured)
+    switches = call.settings.undocumented
+    asked = undocumented.honoured(call, "email", switches.customers_email)
+    asked |= undocumented.honoured(call, "phone", switches.customers_phone)
+    rows = customers.matching(asked)
     if wanted != "Status.All":
         rows = (row for row in rows if accepts(call.books, row))
     return list_reply(
@@ -209,7 +204,8 @@ def delete(call: Call) -> Reply:
     """``DELETE /customers/{customer_id}``: 200; a second time 400/3004; refused with transactions (a
     guess)."""
     customer_id = _existing(call)["customer_id"]
-    if call.books.transactions.having("customer_id", customer_id):
+    books = call.books
+    if any(kind.having("customer_id", customer_id) for kind in (books.transactions, books.invoices, books.payments)):
         raise customer_has_transactions()
     call.books.customers.remove(customer_id)
     return success("The customer has been deleted.")
@@ -291,14 +287,6 @@ def list_row(customer: Record) -> Record:
     return row
 
 
-def _having(books: Books, wanted: dict[str, str]) -> Iterator[Record]:
-    if not wanted:
-        return iter(books.customers)
-    found = [{row["customer_id"] for row in books.customers.having(*pair)} for pair in wanted.items()]
-    ids = sorted(set.intersection(*found), key=lambda customer_id: (len(customer_id), customer_id))
-    return (row for customer_id in ids if (row := books.customers.get(customer_id)) is not None)
-
-
 def _existing(call: Call) -> Record:
     customer = call.books.customers.get(call.arguments["customer_id"])
     if customer is None:
@@ -323,23 +311,11 @@ def write(customer: Record, sent: dict[str, Any], settings: SimulatorSettings) -
     if "tags" in sent:
         customer["tags"] = [{**tag, "is_tag_mandatory": "false"} for tag in sent["tags"]]
     if "custom_fields" in sent:
-        customer["custom_fields"] = _custom_fields(customer["custom_fields"], sent["custom_fields"], settings)
+        customer["custom_fields"] = custom_fields.merged(customer["custom_fields"], sent["custom_fields"], settings)
 
 
 def _address(sent: dict[str, str]) -> dict[str, str]:
     return {name: sent.get(name, "") for name in ADDRESS_FIELDS}
-
-
-def _custom_fields(
-    held: list[dict[str, Any]], sent: list[dict[str, Any]], settings: SimulatorSettings
-) -> list[dict[str, Any]]:
-    values = {row["label"]: row["value"] for row in held}
-    values.update({row["label"]: row["value"] for row in sent})
-    return [
-        {"index": index, "label": label, "value": values[label], "data_type": "text"}
-        for index, label in enumerate(settings.custom_field_labels, start=1)
-        if values.get(label, "") != ""
-    ]
 
 
 def _check_name(call: Call, name: str, own_id: str | None) -> None:
@@ -371,7 +347,7 @@ def _check(call: Call, sent: dict[str, Any]) -> None:
         raise bad_value("email")
     for name in ("billing_address", "shipping_address"):
         _check_address(call, name, sent.get(name, {}), LONGEST_ADDRESS_LINE if limited else None)
-    _check_custom_fields(call, sent.get("custom_fields", []), LONGEST_CUSTOM_FIELD if limited else None)
+    custom_fields.check(call, sent.get("custom_fields", []), custom_fields.LONGEST_VALUE if limited else None)
 
 
 def _check_text(name: str, value: object, longest: int | None) -> None:
@@ -387,20 +363,6 @@ def _check_address(call: Call, name: str, address: object, longest: int | None) 
             _check_text(line, text, longest)
         else:
             call.note_unknown([f"{name}.{line}"])
-
-
-def _check_custom_fields(call: Call, rows: object, longest: int | None) -> None:
-    if not isinstance(rows, list):
-        raise bad_value("custom_fields")
-    for row in rows:
-        if not isinstance(row, dict) or not isinstance(row.get("label"), str):
-            raise bad_value("custom_fields")
-        if row["label"] not in call.settings.custom_field_labels:
-            raise unknown_custom_field(row["label"])
-        _check_text(row["label"], row.get("value"), longest)
-        call.note_unknown(
-            [f"custom_fields.{key}" for key in row if key not in {"label", "value", "index", "data_type"}]
-        )
 
 
 _FILTERS: dict[str, Callable[[Books, Record], bool]] = {

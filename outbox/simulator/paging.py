@@ -22,15 +22,42 @@ def list_reply(
     report_name: str,
     applied_filter: str,
 ) -> Reply:
-    """One page of `rows` with its page_context.
+    """One page of `rows` of one collection, as :func:`page_reply`; new records are left out for
+    `list_lag_seconds`."""
+    return page_reply(
+        call,
+        name,
+        of.listed(rows, shown_if_created_before(call)),
+        thin=thin,
+        report_name=report_name,
+        applied_filter=applied_filter,
+        sort_column=of.id_field,
+    )
 
-    New records are left out for `list_lag_seconds`. Raises Refusal 400/2 where page or per_page is not a
-    positive number; more than 200 rows a page are not given, whatever is asked.
+
+def shown_if_created_before(call: Call) -> float | None:
+    """Epoch seconds after which a record is too new for lists; None: lists lag behind nothing."""
+    lag = call.settings.list_lag_seconds
+    return call.now - lag if lag else None
+
+
+def page_reply(
+    call: Call,
+    name: str,
+    shown: Iterator[Record],
+    *,
+    thin: Callable[[Record], Record],
+    report_name: str,
+    applied_filter: str,
+    sort_column: str,
+) -> Reply:
+    """One page of `shown` with its page_context.
+
+    Raises Refusal 400/2 where page or per_page is not a positive number; more than 200 rows a page are not
+    given, whatever is asked.
     """
     page = _positive(call, "page", 1)
     per_page = min(_positive(call, "per_page", MOST_ROWS), MOST_ROWS)
-    lag = call.settings.list_lag_seconds
-    shown = of.listed(rows, call.now - lag if lag else None)
     start = (page - 1) * per_page
     if page > 1:
         start = max(0, start + call.page_shift)
@@ -41,7 +68,7 @@ def list_reply(
         "has_more_page": len(found) > per_page,
         "report_name": report_name,
         "applied_filter": applied_filter,
-        "sort_column": of.id_field,
+        "sort_column": sort_column,
         "sort_order": "A",
     }
     return success("success", {name: [thin(row) for row in found[:per_page]], "page_context": context})

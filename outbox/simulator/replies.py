@@ -28,6 +28,8 @@ class Creation:
     collection: str
     keys: dict[str, str]
     """For example ``{"display_name": "Acme Ltd [C-1042]", "External ID": "…"}``."""
+    also: "Creation | None" = None
+    """A second record of the same request: the customer that a subscription was made with."""
 
 
 @dataclass(frozen=True, slots=True)

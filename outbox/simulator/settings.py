@@ -1,5 +1,6 @@
 """Every knob of the simulator. The defaults are Zoho's strictest documented behaviour."""
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -77,6 +78,35 @@ class UndocumentedSettings(_Knobs):
     """``GET /customers?email=``."""
     customers_phone: Undocumented = Undocumented.ON
     """``GET /customers?phone=``."""
+    plans_code: Undocumented = Undocumented.IGNORED
+    """``GET /plans?plan_code=``; one client uses it."""
+    cancel_at_end_in_body: Undocumented = Undocumented.IGNORED
+    """``{"cancel_at_end": true}`` as the body of a cancellation; the parameter of the address wins."""
+    invoices_number: Undocumented = Undocumented.ON
+    """``GET /invoices?invoice_number=``."""
+    invoice_payments: Undocumented = Undocumented.ON
+    """``GET /invoices/{invoice_id}/payments``; IGNORED and NOT_FOUND are the same."""
+    payments_list: Undocumented = Undocumented.ON
+    """``GET /payments``, with customer_id and reference_number; IGNORED: every payment, whatever is asked."""
+    payments_reference: Undocumented = Undocumented.ON
+    """``GET /payments?reference_number=``, where the list itself is there."""
+
+
+class SubscriptionSettings(_Knobs):
+    """What is unknown of Zoho's subscriptions (sheet 2.3). Every default is a guess at the stricter side."""
+
+    prices_include_tax: bool = True
+    """Whether plan prices hold their tax. False: `amount` is the price and the tax on it."""
+    auto_collect_by_default: bool = True
+    """What a create without auto_collect means; True is refused without a card, so that clients say false."""
+    cancel_at_end_by_default: bool = False
+    """What a cancellation without the parameter means."""
+    refuse_second_cancel: bool = True
+    """False: 200 without effect."""
+    keep_what_an_update_omits: bool = False
+    """False: price, quantity and more that an update does not name become the plan's own again."""
+    no_scheduled_changes: Literal["empty", "refused"] = "empty"
+    """Answer of scheduledchanges where there are none: 200 with an empty subscription, or 400."""
 
 
 class CustomerSettings(_Knobs):
@@ -88,6 +118,60 @@ class CustomerSettings(_Knobs):
     """The specification says required, a record says otherwise; off by default (sheet 2.1)."""
     enforce_length_limits: bool = True
     """The sheet's conservative guesses: display_name 100, phone 50, address line 255, custom field 255."""
+
+
+class TaxSettings(_Knobs):
+    """One tax of the organisation, as ``GET /settings/taxes`` shows it (sheet 2.6)."""
+
+    tax_id: str
+    tax_name: str
+    tax_percentage: Decimal = Field(ge=0, le=100)
+    tax_type: Literal["tax", "tax_group"] = "tax"
+    is_default_tax: bool = False
+    """The one that a line without tax_id gets; the first such counts."""
+
+
+def south_african_taxes() -> tuple[TaxSettings, ...]:
+    """What a South African organisation starts with."""
+    return (
+        TaxSettings(
+            tax_id="4600000000000015",
+            tax_name="Standard Rate",
+            tax_percentage=Decimal(15),
+            is_default_tax=True,
+        ),
+        TaxSettings(tax_id="4600000000000017", tax_name="Zero Rate", tax_percentage=Decimal(0)),
+    )
+
+
+class InvoiceSettings(_Knobs):
+    """What is unknown of Zoho's invoices, and the organisation's preferences (sheet 2.4)."""
+
+    number_prefix: str = "INV-"
+    """Of Zoho's own series: INV-000001 and on."""
+    unique_numbers: bool = True
+    """A repeated number is 400/1001, also where the other invoice is void (sheet 6, a guess)."""
+    tax_rounding: Literal["line", "total"] = "line"
+    """Whether tax is rounded to cents on each line, or once for each tax on the sum of its lines; which of the
+    two Zoho does is unknown."""
+    honour_inclusive_tax: bool = True
+    """False: ``is_inclusive_tax`` changes no total. The specification describes it as a discount flag (sheet,
+    open question 10)."""
+    refuse_repeated_actions: bool = True
+    """void of a void invoice, converttoopen of an open one: refused, else 200 without effect. A guess; the
+    stricter one, so that clients look first (sheet 4)."""
+    enforce_length_limits: bool = True
+    """The sheet's guesses: number and reference 50, item name 100, description 2000, unit and terms 100."""
+
+
+class PaymentSettings(_Knobs):
+    """What is unknown of Zoho's payments and refunds (sheet 2.5)."""
+
+    enforce_length_limits: bool = True
+    """reference_number 50, description 2000 (guesses)."""
+    refund_only_automatic: bool = False
+    """True: a refund of a payment whose mode is not autotransaction is refused, as the specification says
+    below amount_refunded; refunds.yml says nothing of it."""
 
 
 class SimulatorSettings(_Knobs):
@@ -112,6 +196,15 @@ class SimulatorSettings(_Knobs):
     custom_field_labels: tuple[str, ...] = ("External ID", "Account Number")
     """Labels that exist in the organisation, on every module; any other is 400/120129."""
     customers: CustomerSettings = Field(default_factory=CustomerSettings)
+    subscriptions: SubscriptionSettings = Field(default_factory=SubscriptionSettings)
+    invoices: InvoiceSettings = Field(default_factory=InvoiceSettings)
+    payments: PaymentSettings = Field(default_factory=PaymentSettings)
+    taxes: tuple[TaxSettings, ...] = Field(default_factory=south_african_taxes)
+    """Of every organisation; may be none, and may have the same rate twice."""
+    taxes_as_text: bool = True
+    """``GET /settings/taxes`` as the specification types it, all text; False: numbers and booleans."""
+    missing_status: Literal[400, 404] = 404
+    """HTTP status of 1002 for invoices, payments and refunds, which no source tells (sheet 3)."""
     undocumented: UndocumentedSettings = Field(default_factory=UndocumentedSettings)
     refuse_unknown_keys: bool = False
     """Zoho ignores body keys that it does not know, and so does the simulator, counting them; True: 400."""

@@ -5,11 +5,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from outbox.simulator import planting
+from outbox.simulator import payments, planting, taxes
 from outbox.simulator.books import Books, Record
-from outbox.simulator.clock import SimulatorClock
+from outbox.simulator.clock import SimulatorClock, zoho_date
 from outbox.simulator.faults import Faults
+from outbox.simulator.invoice_records import as_read
 from outbox.simulator.limits import Limits
+from outbox.simulator.renewals import bring_up_to_date
 from outbox.simulator.settings import SimulatorSettings
 from outbox.simulator.statistics import Statistics
 from outbox.simulator.tokens import TokenOffice
@@ -72,7 +74,7 @@ class Simulator:
 
     def _start_over(self) -> None:
         organisations = (self.settings.organisation, *self.settings.other_organisations)
-        self.books_by_id = {own.organization_id: Books(own) for own in organisations}
+        self.books_by_id = {own.organization_id: Books(own, self.settings) for own in organisations}
         self.limits_by_id = {key: Limits(self.settings, books.zone) for key, books in self.books_by_id.items()}
         self.tokens = TokenOffice(self.settings)
         self.faults = Faults(self.settings.seed)
@@ -131,8 +133,31 @@ class Simulator:
         return self.plant("customers", fields)
 
     def plant_subscription(self, **fields: Any) -> str:
-        """A subscription that exists already; returns its id."""
+        """A subscription that exists already; returns its id. With next_billing_at it renews; its price is
+        `plan`'s, else `amount`."""
         return self.plant("subscriptions", fields)
+
+    def plant_product(self, **fields: Any) -> str:
+        """A product that exists already; returns its id."""
+        return self.plant("products", fields)
+
+    def plant_plan(self, **fields: Any) -> str:
+        """A plan that exists already; returns its code. Without product_id it belongs to the first product,
+        which is planted where there is none."""
+        return self.plant("plans", fields)
+
+    def plant_invoice(self, **fields: Any) -> str:
+        """An invoice that exists already, sent unless `status` says otherwise; returns its id. See
+        :func:`outbox.simulator.money_planting.put_invoice_by_hand`."""
+        return self.plant("invoices", fields)
+
+    def plant_payment(self, **fields: Any) -> str:
+        """A payment that exists already, applied to the `invoices` that it names; returns its id."""
+        return self.plant("payments", fields)
+
+    def plant_refund(self, **fields: Any) -> str:
+        """A refund of `payment_id` that exists already; returns its id."""
+        return self.plant("refunds", fields)
 
     def plant_transaction(self, **fields: Any) -> str:
         """A transaction that exists already; returns its id."""
@@ -145,21 +170,36 @@ class Simulator:
 
     def edit(self, name: str, record_id: str, fields: Record) -> bool:
         """Change a record as a person does in Zoho's pages; False where there is none."""
+        self.bring_up_to_date()
         return planting.edit(self.books, self.settings, name, record_id, fields, now=self.clock.now())
 
     def remove(self, name: str, record_id: str) -> bool:
         """Delete a record by hand; False where there is none. Raises KeyError for an unknown collection."""
-        return self.books.collections[name].remove(record_id) is not None
+        return planting.remove(self.books, name, record_id, now=self.clock.now())
+
+    def bring_up_to_date(self) -> None:
+        """End the terms that are over by the clock, as every request does first."""
+        for books in self.books_by_id.values():
+            bring_up_to_date(books, self.clock.now())
 
     def holdings(self) -> dict[str, Any]:
-        """Every record whole, by collection; those of other organisations below ``other_organizations``."""
+        """Every record whole, by collection, and the taxes; those of other organisations below
+        ``other_organizations``."""
+        self.bring_up_to_date()
         own = self.settings.organisation.organization_id
         return {
             "organization_id": own,
-            **{name: list(records) for name, records in self.books.collections.items()},
+            **self._holdings_of(self.books),
+            "taxes": taxes.shown(self.settings),
             "other_organizations": {
-                key: {name: list(records) for name, records in books.collections.items()}
-                for key, books in self.books_by_id.items()
-                if key != own
+                key: self._holdings_of(books) for key, books in self.books_by_id.items() if key != own
             },
         }
+
+    def _holdings_of(self, books: Books) -> dict[str, Any]:
+        """Invoices with the state that is read today, and with the fields that no reply shows."""
+        today = zoho_date(self.clock.now(), books.zone)
+        held: dict[str, Any] = {name: list(records) for name, records in books.collections.items()}
+        held["invoices"] = [{**invoice, **as_read(invoice, today)} for invoice in books.invoices]
+        held["payments"] = [payments.as_read(books, payment) for payment in books.payments]
+        return held

@@ -33,10 +33,12 @@ class Statistics:
     faults: Counter[str] = field(default_factory=Counter)
     """Faults that befell a request, by kind."""
     creates: dict[str, dict[str, Counter[str]]] = field(default_factory=dict)
-    """Records made, by collection, natural key and value: each at most 1 is the promise. Counts what was
+    """Records made, by collection, natural key (display_name, invoice_number, a payment's reference_number, a
+    custom field) and value: each at most 1 is the promise. Counts what was
     done, whether or not the client learnt of it; planted records are not counted."""
     unknown_keys: dict[str, Counter[str]] = field(default_factory=dict)
     """Body keys that were ignored, by route."""
+    _creates_by_collection: Counter[str] = field(default_factory=Counter)
     _arrivals: deque[float] = field(default_factory=deque)
 
     def arrived(self, now: float) -> None:
@@ -59,9 +61,12 @@ class Statistics:
 
     def created(self, creation: Creation) -> None:
         """A record was made."""
+        self._creates_by_collection[creation.collection] += 1
         by_key = self.creates.setdefault(creation.collection, {})
         for key, value in creation.keys.items():
             by_key.setdefault(key, Counter())[value] += 1
+        if creation.also is not None:
+            self.created(creation.also)
 
     def ignored(self, route: str, keys: list[str]) -> None:
         """Body keys that mean nothing to `route`."""
@@ -74,8 +79,7 @@ class Statistics:
 
     def count_of_creates(self, collection: str) -> int:
         """Records of `collection` made by requests."""
-        by_key = self.creates.get(collection, {})
-        return max((counts.total() for counts in by_key.values()), default=0)
+        return self._creates_by_collection[collection]
 
     def summary(self) -> dict[str, Any]:
         """As ``GET /_simulator/statistics`` shows it."""

@@ -58,8 +58,9 @@ class Api:
         }
 
     async def send(self, method: str, path: str, body: Any = None, **parameters: str | int) -> httpx.Response:
+        """`path` may have a query of its own, where no `parameters` are given."""
         return await self.http.request(
-            method, self.simulator.api_base_url + path, json=body, params=parameters, headers=self.headers
+            method, self.simulator.api_base_url + path, json=body, params=parameters or None, headers=self.headers
         )
 
     async def get(self, path: str, **parameters: str | int) -> httpx.Response:
@@ -77,8 +78,59 @@ class Api:
         customer_id: str = reply.json()["customer"]["customer_id"]
         return customer_id
 
+    async def bill(self, customer_id: str, *prices: float, opened: bool = True, **fields: Any) -> str:
+        """The id of an invoice with a line of each price, tax included."""
+        body = {
+            "customer_id": customer_id,
+            "date": "2026-11-20",
+            "due_date": "2026-11-27",
+            "is_inclusive_tax": True,
+            "invoice_items": [{"name": "Internet", "price": price, "quantity": 1} for price in prices],
+            **fields,
+        }
+        number = "?ignore_auto_number_generation=true" if "invoice_number" in fields else ""
+        reply = await self.post(f"/invoices{number}", body)
+        assert reply.status_code == 201, reply.text
+        invoice_id: str = reply.json()["invoice"]["invoice_id"]
+        if opened:
+            assert (await self.post(f"/invoices/{invoice_id}/converttoopen")).status_code == 200
+        return invoice_id
+
+    async def pay(self, customer_id: str, amount: float, applied: dict[str, float], **fields: Any) -> str:
+        """The id of a payment with what of it is applied, by invoice."""
+        reply = await self.post("/payments", payment_body(customer_id, amount, applied, **fields))
+        assert reply.status_code == 201, reply.text
+        payment_id: str = reply.json()["payment"]["payment_id"]
+        return payment_id
+
+    async def invoice(self, invoice_id: str) -> dict[str, Any]:
+        """An invoice as it is read."""
+        found: dict[str, Any] = (await self.get(f"/invoices/{invoice_id}")).json()["invoice"]
+        return found
+
+    async def payment(self, payment_id: str) -> dict[str, Any]:
+        """A payment as it is read."""
+        found: dict[str, Any] = (await self.get(f"/payments/{payment_id}")).json()["payment"]
+        return found
+
+    async def balances(self, customer_id: str) -> tuple[float, float]:
+        """What a customer owes, and has in credit."""
+        customer = (await self.get(f"/customers/{customer_id}")).json()["customer"]
+        assert customer["outstanding"] == customer["outstanding_receivable_amount"]
+        return customer["outstanding"], customer["unused_credits"]
+
     async def control(self, method: str, path: str, body: Any = None) -> httpx.Response:
         return await self.http.request(method, f"{self.simulator.url}/_simulator{path}", json=body)
+
+
+def payment_body(customer_id: str, amount: float, applied: dict[str, float], **fields: Any) -> dict[str, Any]:
+    return {
+        "customer_id": customer_id,
+        "payment_mode": "banktransfer",
+        "amount": amount,
+        "invoices": [{"invoice_id": key, "amount_applied": value} for key, value in applied.items()],
+        **fields,
+    }
 
 
 @pytest.fixture

@@ -102,6 +102,59 @@ def _not_required(schema: str, *names: str) -> Callable[[Document], None]:
     return apply
 
 
+def _lines_not_required(schema: str, *names: str) -> Callable[[Document], None]:
+    def apply(loaded: Document) -> None:
+        lines = loaded["components"]["schemas"][schema]["properties"]["invoice_items"]["items"]
+        for name in names:
+            if name not in lines["required"]:
+                raise LookupError(f"invoice_items of {schema} do not require {name}")
+            lines["required"].remove(name)
+
+    return apply
+
+
+_NUMBER_OR_TEXT = ["number", "string"]
+
+
+def _number_or_text(*names: str) -> Callable[[Document], None]:
+    def apply(loaded: Document) -> None:
+        for name in names:
+            schema = loaded["components"]["schemas"][name]
+            if schema["type"] == _NUMBER_OR_TEXT:
+                raise LookupError(f"{name} has both types already")
+            schema["type"] = list(_NUMBER_OR_TEXT)
+
+    return apply
+
+
+def _not_required_within(schema: str, part: str, *names: str) -> Callable[[Document], None]:
+    def apply(loaded: Document) -> None:
+        required: list[str] = loaded["components"]["schemas"][schema]["properties"][part]["required"]
+        for name in names:
+            if name not in required:
+                raise LookupError(f"{part} of {schema} does not require {name}")
+            required.remove(name)
+
+    return apply
+
+
+def _new_or_old_customer(loaded: Document) -> None:
+    schema = loaded["components"]["schemas"]["create-a-subscription-request"]
+    for name in ("customer", "customer_id"):
+        if name not in schema["required"]:
+            raise LookupError(f"a subscription does not require {name}")
+        schema["required"].remove(name)
+    schema["oneOf"] = [{"required": ["customer"]}, {"required": ["customer_id"]}]
+
+
+def _invoices_custom_fields_are_objects(loaded: Document) -> None:
+    schemas = loaded["components"]["schemas"]
+    read = schemas["retrieve-an-invoice-response"]["properties"]["invoice"]["properties"]["custom_fields"]
+    if schemas["custom_fields"]["items"] == read["items"]:
+        raise LookupError("custom_fields are objects already")
+    schemas["custom_fields"]["items"] = deepcopy(read["items"])
+
+
 def _update_reply_templates_are_an_object(loaded: Document) -> None:
     customer = loaded["components"]["schemas"]["update-a-customer-response"]["properties"]["customer"]
     wrong = customer["properties"]["default_templates"]
@@ -168,9 +221,71 @@ PATCHES: tuple[Patch, ...] = (
         "openapi-spec-validator refuses it (API sheet 7)",
         _line_item_parameter_has_the_paths_name,
     ),
+    Patch(
+        "subscription.yml",
+        "create-a-subscription-request: one of customer and customer_id",
+        "the file's own description of the operation; API sheet 2.3 and 7",
+        _new_or_old_customer,
+    ),
+    Patch(
+        "subscription.yml",
+        "create-a-subscription-request: email and tax authority of its customer are not required",
+        "as in customers.yml; API sheet 7",
+        _not_required_within(
+            "create-a-subscription-request", "customer", "email", "tax_authority_id", "tax_authority_name"
+        ),
+    ),
+    *(
+        Patch(
+            "subscription.yml",
+            f"{schema}: card_id and account_id are not required",
+            "the file's own x-required_info: for auto_collect",
+            _not_required(schema, "card_id", "account_id"),
+        )
+        for schema in ("create-a-subscription-request", "update-a-subscription-request")
+    ),
+    *(
+        Patch(
+            "subscription.yml",
+            f"{schema}: tax_id of the plan is not required",
+            "the file's own x-required_info; API sheet 7",
+            _not_required_within(schema, "plan", "tax_id"),
+        )
+        for schema in ("create-a-subscription-request", "update-a-subscription-request")
+    ),
+    *(
+        Patch(
+            "invoices.yml",
+            f"invoice_items of {schema}: product_id and rate are not required",
+            "API sheet 2.4 and 7: lines without product_id are used in production; rate has no property",
+            _lines_not_required(schema, "product_id", "rate"),
+        )
+        for schema in ("create-an-invoice-request", "update-an-invoice-request")
+    ),
+    Patch(
+        "invoices.yml",
+        "price, quantity, item_total and adjustment are numbers or text",
+        "API sheet 1.7 and 7: the files type them now one way, now the other, and give numbers as examples",
+        _number_or_text("price", "quantity", "item_total", "adjustment"),
+    ),
+    Patch(
+        "invoices.yml",
+        "custom_fields of the create and update replies are objects, not text",
+        "the file's own read reply; API sheet 1.7",
+        _invoices_custom_fields_are_objects,
+    ),
 )
 
-FILES = ("customers.yml", "subscription.yml")
+FILES = (
+    "customers.yml",
+    "subscription.yml",
+    "invoices.yml",
+    "payments.yml",
+    "refunds.yml",
+    "settings.yml",
+    "plans.yml",
+    "products.yml",
+)
 
 
 @cache
