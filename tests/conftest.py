@@ -6,6 +6,7 @@ without workers (``-n 0``) opens it when the first test asks.
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from outbox.demo.postgres_server import PostgresServer
 from tests.host.databases import Database, Databases
 from tests.host.server import TestServer, embedded_server, open_server
 from tests.host.shapes import HostShape, prepare_server
+from tests.machine.statistics import statistics_of, summary
 from tests.migration.migrated import migrated_template
 
 _SERVER = pytest.StashKey[TestServer | Exception]()
@@ -49,7 +51,9 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which server the tests used."""
+    """Say which server the tests used, and what the state machine went through."""
+    for line in summary(statistics_of(chain.from_iterable(terminalreporter.stats.values()))):
+        terminalreporter.write_line(line)
     match config.stash.get(_SERVER, None):
         case TestServer() as server:
             terminalreporter.write_line(f"PostgreSQL {server.version}: {server.origin}")

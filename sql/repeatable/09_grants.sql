@@ -84,6 +84,10 @@ GRANT SELECT ON public.zoho_outbox_overview TO zoho_outbox_operator;
 
 GRANT EXECUTE ON FUNCTION public.zoho_outbox_pause(text) TO zoho_outbox_operator;
 GRANT EXECUTE ON FUNCTION public.zoho_outbox_resume() TO zoho_outbox_operator;
+GRANT EXECUTE ON FUNCTION public.zoho_outbox_replay(bigint) TO zoho_outbox_operator;
+GRANT EXECUTE ON FUNCTION public.zoho_outbox_replay_entity(text, uuid) TO zoho_outbox_operator;
+GRANT EXECUTE ON FUNCTION public.zoho_outbox_replay_dead(text, timestamptz) TO zoho_outbox_operator;
+GRANT EXECUTE ON FUNCTION public.zoho_outbox_skip(bigint, text) TO zoho_outbox_operator;
 
 RESET ROLE;
 

@@ -76,6 +76,11 @@ class Ground:
         """What is committed."""
         return self.time.execute(query, parameters).fetchall()
 
+    def run_script(self, text: str) -> None:
+        """A file of ``sql/``, as ``migrate`` runs it."""
+        with self.time.transaction():
+            self.time.execute(text.encode())
+
     def pass_time(self, seconds: float) -> None:
         """As if that much time had passed since everything that the database noted down."""
         with self.time.transaction():
@@ -213,6 +218,11 @@ SELECT 'waiting entity with an entry that is not', entity_type, entity_id, forma
 FROM open_entry
 WHERE phase = 'waiting' AND status <> 'waiting' AND NOT was_held
 UNION ALL
+SELECT 'set aside without who, when and why', entity_type, entity_id, id::text
+FROM public.zoho_outbox
+WHERE outcome = 'set_aside'
+    AND (status <> 'skipped' OR finished_at IS NULL OR requested_by IS NULL OR last_error IS DISTINCT FROM 'why ' || id)
+UNION ALL
 SELECT 'idle or dead, and marked as arrived', entity_type, entity_id, phase
 FROM zoho_outbox_private.entity_state WHERE arrived_since_claim AND phase <> 'leased'
 UNION ALL
@@ -220,5 +230,9 @@ SELECT 'asleep although its parent is in Zoho', child.entity_type, child.entity_
 FROM zoho_outbox_private.entity_state AS child
 JOIN zoho_outbox_private.entity_state AS parent
     ON parent.entity_id = child.waits_for_id AND parent.entity_type = child.waits_for_type
-WHERE child.phase = 'waiting' AND parent.zoho_id IS NOT NULL AND NOT %(wakes_pending)s
+WHERE child.phase = 'waiting'
+    AND parent.zoho_id IS NOT NULL
+    -- An adopted record is noted before the parent is settled.
+    AND parent.phase <> 'leased'
+    AND NOT %(wakes_pending)s
 """

@@ -8,13 +8,15 @@ from decimal import Decimal
 from typing import Any, ClassVar, LiteralString
 from uuid import UUID
 
+import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from psycopg.pq import TransactionStatus
 
 from outbox.vocabulary import EntityType
 from tests.machine.gates import GO, Actor
-from tests.machine.ground import Connection, Ground, giving_up_on_locks
-from tests.machine.world import DATABASE_GONE, Attempt, Replica, SteppedStore, World
+from tests.machine.ground import Connection, Ground, Row, giving_up_on_locks
+from tests.machine.world import DATABASE_GONE, REPLAY_DEAD, Attempt, Replica, SteppedStore, World
 from tests.machine.zoho import Flight, Reply
 
 CUSTOMERS = [UUID(int=0xC0 + number) for number in range(2)]
@@ -54,6 +56,9 @@ WHERE id = %(id)s
 SET_CUSTOMER_ID: LiteralString = "UPDATE public.customers SET zoho_billing_customer_id = %(zoho_id)s WHERE id = %(id)s"
 SET_PAYMENT_ID: LiteralString = "UPDATE public.payment_transactions SET zoho_payment_id = %(zoho_id)s WHERE id = %(id)s"
 REPLAY: LiteralString = "UPDATE public.zoho_outbox SET status = 'pending' WHERE id = %s"
+REPLAY_BY_FUNCTION: LiteralString = "SELECT * FROM public.zoho_outbox_replay(%s)"
+REPLAY_ENTITY: LiteralString = "SELECT * FROM public.zoho_outbox_replay_entity(%s, %s)"
+SKIP: LiteralString = "SELECT * FROM public.zoho_outbox_skip(%s, %s)"
 
 
 WEIGHTS: Mapping[str, int] = {
@@ -73,6 +78,10 @@ WEIGHTS: Mapping[str, int] = {
     "late": 2,
     "hold": 2,
     "replay": 2,
+    "replay entity": 1,
+    "replay dead": 1,
+    "skip": 3,
+    "sync": 2,
     "set pending": 1,
     "set id": 3,
     "pause": 1,
@@ -91,7 +100,6 @@ WEIGHTS: Mapping[str, int] = {
     "maintain": 2,
     "rest": 4,
     "Zoho executes": 2,
-    # Setting aside (zoho_outbox_skip) joins here as soon as there is such a function.
 }
 
 
@@ -152,6 +160,26 @@ CHILDREN = Leaning(
     replies=(Reply.GOOD,),
 )
 HANDS = Leaning(weights={"set id": 15, "edit": 12, "drive": 12, "late": 6, "hold": 8, "replay": 8, "insert": 4})
+OPERATORS = Leaning(
+    weights={
+        "skip": 25,
+        "hold": 12,
+        "replay": 4,
+        "replay entity": 4,
+        "replay dead": 4,
+        "sync": 12,
+        "drive": 25,
+        "edit": 12,
+        "insert payment": 12,
+        "delete": 4,
+        "insert": 4,
+        "time": 2,
+        "set id": 1,
+        "pause": 0,
+        "flip": 0,
+    },
+    replies=(Reply.REFUSED, Reply.REFUSED, Reply.REFUSED, Reply.GOOD, Reply.LOST_DONE),
+)
 
 
 def nothing_but(replies: Sequence[Reply], spans: Sequence[float], **weights: int) -> Leaning:
@@ -184,6 +212,8 @@ LATE_UPDATES = nothing_but(
     rest=1,
     **{"continue": 4},
 )
+SKIPPED_CHILDREN = nothing_but((Reply.GOOD,), (1.0,), insert_payment=4, insert=3, drive=6, hold=5, edit=1, maintain=1)
+SKIPPED_IN_PARTS = nothing_but((Reply.REFUSED,), (1.0,), insert_payment=3, edit=4, burst=2, drive=6, admit=4, skip=6)
 LEANINGS = {
     "usual": USUAL,
     "lost creates": LOST_CREATES,
@@ -191,7 +221,12 @@ LEANINGS = {
     "crashes": CRASHES,
     "children": CHILDREN,
     "hands": HANDS,
+    "operators": OPERATORS,
 }
+
+
+def _type_of(entity_id: UUID) -> EntityType:
+    return EntityType.CUSTOMER if entity_id in CUSTOMERS else EntityType.PAYMENT
 
 
 def _leaning(choices: Callable[[Leaning], Sequence[Any]]) -> st.SearchStrategy[Any]:
@@ -221,16 +256,31 @@ class Machine(RuleBasedStateMachine):
         return self.world
 
     @initialize(
-        replicas=st.integers(2, 3), unique_names=often, filters_mails=often, customers=st.integers(1, 2), sent=often
+        replicas=st.integers(2, 3),
+        unique_names=often,
+        filters_mails=often,
+        customers=st.integers(1, 2),
+        sent=often,
+        list_lag=st.sampled_from([0.0, 0.0, 8.0, 24.0]),
     )
-    def begin(self, replicas: int, unique_names: bool, filters_mails: bool, customers: int, sent: bool) -> None:
+    def begin(
+        self,
+        replicas: int,
+        unique_names: bool,
+        filters_mails: bool,
+        customers: int,
+        sent: bool,
+        list_lag: float = 0.0,
+    ) -> None:
         self.world = World(
             self.ground,
             self.store_class,
             replicas=replicas,
             unique_names=unique_names,
             filters_mails=filters_mails,
+            list_lag=list_lag,
         )
+        self.tally[f"{replicas} replicas"] += 1
         for customer in CUSTOMERS[:customers]:
             self._insert_customer(self.ground.app, customer)
         if sent:
@@ -295,9 +345,17 @@ class Machine(RuleBasedStateMachine):
             case "late":
                 self.late(who, kind + unusual, value)
             case "hold":
-                self.hold(number, unusual)
+                self.hold(number, unusual, skipping=value > 1)
             case "replay":
-                self.replay(number)
+                self.replay(number, REPLAY if unusual else REPLAY_BY_FUNCTION)
+            case "replay entity":
+                self.replay_entity(number)
+            case "replay dead":
+                self.replay_dead(unusual)
+            case "skip" if self._to_skip(number) is not None:
+                self.skip(number)
+            case "sync" if running:
+                self.sync(number, value, force=unusual, in_steps=kind == 0)
             case "set pending":
                 self.set_pending(who)
             case "set id":
@@ -438,31 +496,90 @@ class Machine(RuleBasedStateMachine):
 
     # Operators.
 
-    def replay(self, number: int) -> None:
+    def replay(self, number: int, how: LiteralString) -> None:
         """Any entry, in whatever status."""
         entries = self.ground.entries()
         if entries:
             entry = entries[-1 - number % len(entries)]
             self._fired(f"replay {entry['status']}")
             with giving_up_on_locks(self.ground.operator):
-                self.ground.operator.execute(REPLAY, [entry["id"]])
+                self.ground.operator.execute(how, [entry["id"]])
 
-    def hold(self, number: int, abandoned: bool) -> None:
+    def replay_entity(self, number: int) -> None:
+        """Anything that was captured."""
+        entities = [*CUSTOMERS, *PAYMENTS]
+        entity_id = entities[number % len(entities)]
+        if self.ground.entries(entity_id):
+            self._fired("replay entity")
+            replayed = self.ground.operator.execute(REPLAY_ENTITY, [_type_of(entity_id), entity_id]).fetchall()
+            assert replayed, f"nothing of {entity_id} was replayed"
+
+    def replay_dead(self, one_type: bool) -> None:
+        self._fired("replay dead")
+        self.ground.operator.execute(REPLAY_DEAD, [EntityType.CUSTOMER if one_type else None])
+
+    def skip(self, number: int) -> None:
+        """Mostly what can be set aside."""
+        entry = self._to_skip(number)
+        if entry is not None:
+            self._fired(f"skip {entry['status']}")
+            with giving_up_on_locks(self.ground.operator):
+                self._skip(self.ground.operator, entry)
+
+    def _to_skip(self, number: int) -> Row | None:
+        entries = self.ground.entries()
+        able = [entry for entry in entries if entry["status"] in ("dead", "waiting")]
+        chosen = able or [entry for entry in entries if number == 0]
+        return chosen[-1 - number % len(chosen)] if chosen else None
+
+    def _skip(self, connection: Connection, entry: Row) -> bool:
+        """Whether it was: it is refused for what is being sent, and for what is neither dead nor waiting."""
+        entity = EntityType(entry["entity_type"]), entry["entity_id"]
+        content = self.here.content(entity)
+        try:
+            connection.execute(SKIP, [entry["id"], f"why {entry['id']}"])
+        except psycopg.errors.ObjectNotInPrerequisiteState:
+            self.tally["rule skip, refused"] += 1
+            return False
+        except psycopg.errors.LockNotAvailable:
+            self.tally["rule skip, refused for a lock"] += 1
+            raise
+        self.tally["rule skip, done"] += 1
+        self.here.set_aside[entity] = content
+        self.here.tell(f"set aside {entry['id']} of {entity[0]} {entity[1].int:x}")
+        return True
+
+    def hold(self, number: int, abandoned: bool, skipping: bool = False) -> None:
         """An operator's transaction holds an entry: begun, or if one stands open, ended."""
         held = self.ground.held
         if not held.autocommit:
             self._fired("held entry: end")
-            self._end(held, commit=not abandoned)
+            self._release(commit=not abandoned)
             return
         entries = self.ground.entries()
         if not entries:
             return
         entry = entries[-1 - number % len(entries)]
-        self._fired(f"hold {entry['status']}")
+        if skipping:
+            entry = self._to_skip(number) or entry
+        self._fired(f"hold {'by skipping' if skipping else entry['status']}")
         held.autocommit = False
-        with giving_up_on_locks(held):
-            held.execute(REPLAY, [entry["id"]])
-            self.here.ever_held.add(entry["id"])
+        try:
+            with giving_up_on_locks(held):
+                if not skipping:
+                    held.execute(REPLAY, [entry["id"]])
+                    self.here.ever_held.add(entry["id"])
+                elif self._skip(held, entry):
+                    # With its state row, and with all that the same attempt carried.
+                    self.here.state_held = self.here.unswept = True
+                    self.here.ever_held.update(row["id"] for row in self.ground.entries(entry["entity_id"]))
+        finally:
+            if held.info.transaction_status != TransactionStatus.INTRANS:
+                self._release(commit=False)
+
+    def _release(self, *, commit: bool) -> None:
+        self._end(self.ground.held, commit=commit)
+        self.here.state_held = False
 
     def set_pending(self, customer: int) -> None:
         self._fired("set pending")
@@ -509,6 +626,17 @@ class Machine(RuleBasedStateMachine):
         if chosen.claiming is None or chosen.claiming.done:
             self._fired("claim")
             self.here.claim(chosen, batch, in_steps=in_steps)
+
+    def sync(self, replica: int, which: int, *, force: bool, in_steps: bool) -> None:
+        """A person's command."""
+        entity_id = [*CUSTOMERS, *PAYMENTS[:2]][which]
+        chosen = self._replica(replica)
+        if (chosen.claiming is None or chosen.claiming.done) and self._known(entity_id):
+            self._fired("sync")
+            self.here.claim_one(chosen, (_type_of(entity_id), entity_id), force=force, in_steps=in_steps)
+
+    def _known(self, entity_id: UUID) -> bool:
+        return bool(self.ground.entries(entity_id)) or entity_id in self.ground.host_rows(_type_of(entity_id))
 
     def read(self, replica: int) -> None:
         self._fired("read")
@@ -604,8 +732,8 @@ class Machine(RuleBasedStateMachine):
     def rest(self) -> None:
         """Everything comes to rest, is judged, and goes on from there: later events would cover earlier wrongs."""
         self._fired("rest")
-        for connection in (self.ground.late, self.ground.held):
-            self._end(connection, commit=False)
+        self._end(self.ground.late, commit=False)
+        self._release(commit=False)
         self.here.come_to_rest()
 
     def _with_work(self) -> list[Replica]:
@@ -639,6 +767,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.world.close()
             self.tally.update(self.world.seen)
+            self.tally["records that a list did not show yet"] += self.world.zoho.unlisted
             for connection in (self.ground.late, self.ground.held):
                 self._end(connection, commit=False)
 

@@ -9,11 +9,25 @@ from unittest.mock import patch
 
 from psycopg import sql
 
+from outbox.database import DatabaseUnavailable
+from outbox.sql_files import sql_directory
 from outbox.store import protocol
 from outbox.store.protocol import Claim, Verdict
 from outbox.store.statements import statement, statement_for_host
-from tests.machine.machine import CHILDREN, LATE_CREATES, LATE_UPDATES, LOST_CREATES, OVERTAKEN, USUAL, Leaning
-from tests.machine.world import SteppedStore
+from tests.machine.ground import Ground
+from tests.machine.machine import (
+    CHILDREN,
+    LATE_CREATES,
+    LATE_UPDATES,
+    LOST_CREATES,
+    OPERATORS,
+    OVERTAKEN,
+    SKIPPED_CHILDREN,
+    SKIPPED_IN_PARTS,
+    USUAL,
+    Leaning,
+)
+from tests.machine.world import Broken, SteppedStore
 
 Reword = Callable[[str], str]
 
@@ -25,15 +39,20 @@ class Plant:
     mistake: str
     shows: str
     """As what it must show."""
+    raises: type[Exception] = Broken
     store: type[SteppedStore] = SteppedStore
     file: str | None = None
+    in_database: bool = False
+    """The file is one of ``sql/repeatable``, not a statement of the store's."""
     reword: Reword = str
     leaning: Leaning = USUAL
     """Towards what it takes to notice."""
 
     @contextmanager
-    def planted(self) -> Iterator[type[SteppedStore]]:
-        """The store to test, for the block."""
+    def planted(self, ground: Ground) -> Iterator[type[SteppedStore]]:
+        """The store to test, for the block; a mistake in the database stays there."""
+        if self.in_database:
+            ground.run_script(self._reworded(self._repeatable()))
 
         def mistaken(name: str, *without: str) -> Any:
             text = statement(name, *without)
@@ -53,6 +72,9 @@ class Plant:
         ):
             yield self.store
 
+    def _repeatable(self) -> str:
+        return sql_directory().joinpath("repeatable", f"{self.file}.sql").read_text(encoding="utf-8")
+
     def _reworded(self, text: str) -> str:
         mistaken = self.reword(text)
         assert mistaken != text, f"{self.file}.sql no longer says what this mistake takes out of it"
@@ -64,18 +86,18 @@ def _without(pattern: str, instead: str = "") -> Reword:
 
 
 class _Forgetful(SteppedStore):
-    async def claim(self, batch: int, least_urgent: int) -> list[Claim]:
+    async def _lease(self, *arguments: Any) -> list[Claim]:
         return [
             replace(claim, fate_unknown_seconds=None, intents=0, born_here=True)
-            for claim in await super().claim(batch, least_urgent)
+            for claim in await super()._lease(*arguments)
         ]
 
 
 class _OneLook(SteppedStore):
-    async def claim(self, batch: int, least_urgent: int) -> list[Claim]:
+    async def _lease(self, *arguments: Any) -> list[Claim]:
         return [
             replace(claim, clean_look_seconds=None if claim.fate_unknown_seconds is None else 3600.0)
-            for claim in await super().claim(batch, least_urgent)
+            for claim in await super()._lease(*arguments)
         ]
 
 
@@ -89,7 +111,7 @@ PLANTS: dict[str, Plant] = {
     for plant in (
         Plant(
             "settles by entity, whoever holds the lease",
-            shows="Zoho holds|shows retrying|log rows|nothing scheduled|not leased",
+            shows="Zoho holds|shows retrying|log rows|nothing scheduled|not leased|not in Zoho",
             file="settle_claims",
             reword=_without(r"AND state\.lease_token = verdict\.token"),
         ),
@@ -109,6 +131,30 @@ PLANTS: dict[str, Plant] = {
             leaning=OVERTAKEN,
             file="reclaim_expired",
             reword=_without(r"SET status = 'pending', ", "SET "),
+        ),
+        Plant(
+            "comes to rest after a skip although a newer entry is open",
+            shows="open entry with nothing scheduled",
+            leaning=SKIPPED_IN_PARTS,
+            file="03_operator_functions",
+            in_database=True,
+            reword=_without(r"IF newer IS NOT NULL THEN", "IF false THEN"),
+        ),
+        Plant(
+            "skips without telling the row",
+            shows=r"was set aside .* and shows",
+            leaning=OPERATORS,
+            file="03_operator_functions",
+            in_database=True,
+            reword=_without(r",\s+write_back_due = moment"),
+        ),
+        Plant(
+            "wakes children that an operator's transaction holds",
+            shows="lock timeout",
+            raises=DatabaseUnavailable,
+            leaning=SKIPPED_CHILDREN,
+            file="wake_children",
+            reword=_without(r"FOR UPDATE OF child SKIP LOCKED", "FOR UPDATE OF child"),
         ),
     )
 }

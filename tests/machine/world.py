@@ -1,9 +1,9 @@
 """Replicas of the daemon in one process, each step of each at the machine's command; and what is promised of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 from outbox.clock import ManualClock
@@ -16,7 +16,7 @@ from outbox.sending.terms import SendingTerms
 from outbox.settings import LogPayloads
 from outbox.store.organisation import OrganisationStore
 from outbox.store.protocol import Claim, OutboxStore, Settlement, Verdict
-from outbox.vocabulary import EntityType, Urgency
+from outbox.vocabulary import Change, EntityType, Origin, Phase, Urgency
 from tests.machine.gates import GO, Actor, pass_gate
 from tests.machine.ground import Ground, Key
 from tests.machine.payment import Payment
@@ -47,6 +47,11 @@ TERMS = SendingTerms(
     kept_labels=(EXTERNAL_ID, ACCOUNT_NUMBER),
     mapping=Terms("ZAR", EXTERNAL_ID, ACCOUNT_NUMBER),
 )
+
+Content = tuple[str | None, dict[str, Any], str]
+"""Why a row is not to be sent, its content in Zoho, its lifecycle there."""
+
+REPLAY_DEAD: LiteralString = "SELECT * FROM public.zoho_outbox_replay_dead(%s)"
 
 ENTITIES: dict[EntityType, AnyEntity] = {EntityType.CUSTOMER: Customer(), EntityType.PAYMENT: Payment()}
 
@@ -122,17 +127,27 @@ class World:
         replicas: int,
         unique_names: bool = True,
         filters_mails: bool = True,
+        list_lag: float = 0.0,
     ) -> None:
         self.ground = ground
         self.store_class = store_class
         self.seconds = 0.0
         """True time since the beginning."""
-        self.zoho = FakeZoho(unique_names=unique_names, filters_mails=filters_mails)
+        self.zoho = FakeZoho(
+            unique_names=unique_names,
+            filters_mails=filters_mails,
+            list_lag=list_lag,
+            shows_within=RECHECK_SECONDS - CLOSE_CALL_SECONDS,
+        )
         self.flights: list[Flight] = []
         self.log_rows_due: Counter[UUID] = Counter()
         self.ever_held: set[int] = set()
         self.unswept = False
-        """A process died between a settlement and its wake-up: the sweep has to mend that."""
+        """A wake-up did not happen (its process died) or passed by (a child was held): the sweep has to mend that."""
+        self.state_held = False
+        """An operator's transaction, left open, holds a state row."""
+        self.set_aside: dict[Key, Content | None] = {}
+        """What was last set aside by an operator, and what the row was to be in Zoho at that moment."""
         self.late_done: set[UUID] = set()
         """Rows whose update left after its lease, from a process that then died: see :meth:`crash`."""
         self.seen: Counter[str] = Counter()
@@ -174,10 +189,37 @@ class World:
 
     def claim(self, replica: Replica, batch: int, *, in_steps: bool = False) -> None:
         """Leases; in steps: its transaction stands open in between."""
+        self._claim(replica, replica.store.claim(batch, Urgency.RECONCILE), in_steps=in_steps)
+
+    def claim_one(self, replica: Replica, entity: Key, *, force: bool, in_steps: bool = False) -> None:
+        """As ``zoho-outbox sync`` does: one entity now, enqueued first where nothing of it is."""
+        store = replica.store
+
+        async def one() -> list[Claim]:
+            claim = await store.claim_one(*entity)
+            self.seen["claims of one entity"] += claim is not None
+            return [] if claim is None else [claim]
+
+        state = self.ground.states().get(entity)
+        open_entries = [e for e in self.ground.entries(entity[1]) if e["finished_at"] is None]
+        if force or not open_entries or (state is not None and state["phase"] == Phase.DEAD):
+            self.run(
+                store.enqueue(
+                    [entity],
+                    change=Change.REQUESTED,
+                    origin=Origin.OPERATOR,
+                    urgency=Urgency.LIVE,
+                    requested_by="finance_operator",
+                )
+            )
+        self.run(store.admit(100))
+        self._claim(replica, one(), in_steps=in_steps)
+
+    def _claim(self, replica: Replica, claiming: Coroutine[Any, Any, list[Claim]], *, in_steps: bool) -> None:
         asked, freezes = replica.clock.monotonic(), replica.freezes
 
         async def take() -> None:
-            for claim in await replica.store.claim(batch, Urgency.RECONCILE):
+            for claim in await claiming:
                 holder = Holder(replica, claim.lease, asked + LEASE_SECONDS, freezes)
                 replica.attempts.append(Attempt(claim, holder))
                 self.tell(
@@ -311,12 +353,14 @@ class World:
             self.log_rows_due[row["entity_id"]] += 1
             self.tell(f"{replica.name} takes over {row['entity_type']} {_short(row['entity_id'])}")
         self.seen["leases taken over"] += len(rows)
+        # A parent may have adopted its record already, and nobody settled that: the sweep wakes its children.
+        self.unswept |= bool(rows)
 
     def sweep(self, replica: Replica) -> None:
         """Write-backs that were left, and wake-ups that were."""
         self.seen["late write-backs"] += self.run(replica.store.write_back())
         self.seen["woken by the sweep"] += self.run(replica.store.wake(None))
-        self.unswept = False
+        self.unswept = self.state_held
 
     # What happens to replicas, and to time.
 
@@ -340,8 +384,9 @@ class World:
 
     @property
     def may_pass_time(self) -> bool:
-        """Time is passed by writing on state rows: not while one is locked by a process that was stopped."""
-        return not any(
+        """Time is passed by writing on state rows: not while one is locked by a process that was stopped, or by an
+        operator."""
+        return not self.state_held and not any(
             actor.gate is not None and actor.gate.name in IN_TRANSACTION
             for replica in self.replicas
             if replica.stopped
@@ -374,8 +419,7 @@ class World:
         return flight.ended_at is None
 
     def _within_proviso(self, flight: Flight, *, left_now: bool = False) -> bool:
-        own_end = flight.checked_at + REQUEST_SECONDS
-        given_up = min(own_end, flight.ended_at if flight.ended_at is not None and not left_now else own_end)
+        given_up = flight.own_end if left_now else flight.given_up_at
         return self.seconds < given_up + RECHECK_SECONDS - CLOSE_CALL_SECONDS
 
     def execute(self, flight: Flight) -> None:
@@ -426,6 +470,9 @@ class World:
         self.replicas[self.replicas.index(replica)] = self._start(replica.name)
 
     def _drop(self, replica: Replica) -> None:
+        if replica.claiming is not None and not replica.claiming.done:
+            # It may have held a child that a wake-up passed by.
+            self.unswept = True
         for actor in self.actors(replica):
             actor.drop()
 
@@ -447,6 +494,11 @@ class World:
         wakes_pending = self.unswept or any(
             attempt.settling is not None for replica in self.replicas for attempt in replica.attempts
         )
+        wakes_pending = wakes_pending or any(
+            replica.claiming is not None and not replica.claiming.done for replica in self.replicas
+        )
+        for row in self.ground.rows(_REACHED):
+            self.seen[row["what"]] += 1
         broken = self.ground.broken(self.ever_held, wakes_pending=wakes_pending)
         broken += [f"created {count} times: {row}" for row, count in self.zoho.creates.items() if count > 1]
         in_flight = Counter(
@@ -521,10 +573,19 @@ class World:
                     f"UPDATE public.{table.name} SET {table.zoho_id} = NULL WHERE id = %s",
                     [row["id"]],
                 )
-            self.ground.operator.execute(
-                "UPDATE public.zoho_outbox SET status = 'pending' WHERE id = %s", [entry["id"]]
-            )
+        replayed = {row["id"] for row in self.ground.operator.execute(REPLAY_DEAD, [None]).fetchall()}
+        if replayed != {entry["id"] for entry in dead}:
+            raise self._broken([f"replay of the dead reopened {replayed}, dead are {dead}"])
         return bool(dead)
+
+    def content(self, entity: Key) -> "Content | None":
+        """What the row, as it is committed, is to be in Zoho; None: it is not there."""
+        kind, entity_id = ENTITIES[entity[0]], entity[1]
+        row = self.run(self._rows(kind, [entity_id])).get(entity_id)
+        if row is None:
+            return None
+        desired = kind.desired(row, TERMS.mapping)
+        return kind.ineligible(row), dict(desired.content), desired.lifecycle
 
     def _is_ours(self, entity_type: EntityType, entity_id: UUID, zoho_id: str) -> bool:
         return zoho_id in self.zoho.of(entity_type, str(entity_id))
@@ -532,11 +593,15 @@ class World:
     def _judge(self) -> None:
         broken = []
         states = self.ground.states()
+        at_rest = {(row["entity_type"], row["entity_id"]): row["last_error"] for row in self.ground.rows(_SET_ASIDE)}
         for entity_type, entity in ENTITIES.items():
             hosts = self.ground.host_rows(entity_type)
             for entity_id, row in self.run(self._rows(entity, list(hosts))).items():
                 state = states.get((entity_type, entity_id))
-                if entity_id not in self.late_done:
+                if (entity_type, entity_id) in at_rest:
+                    reason = at_rest[entity_type, entity_id]
+                    broken += self._wrongly_set_aside((entity_type, entity_id), reason, hosts[entity_id], state)
+                elif entity_id not in self.late_done:
                     broken += self._wrong(entity, row, hosts[entity_id], state, states)
         logs = {
             row["entity_id"]: row["rows"]
@@ -548,6 +613,16 @@ class World:
                 broken.append(f"{entity_id}: {logs.get(entity_id, 0)} log rows of {due} attempts that ended")
         if broken:
             raise self._broken(broken)
+
+    def _wrongly_set_aside(self, entity: Key, reason: str, host: Row, state: Row | None) -> list[str]:
+        named = f"{entity[0]} {entity[1]}"
+        if state is None or state["phase"] != Phase.IDLE:
+            return [f"{named} was set aside, and is {state and state['phase']}"]
+        if entity not in self.set_aside or self.content(entity) != self.set_aside[entity]:
+            return [f"{named} was changed after it was set aside, and nothing was sent"]
+        self.seen["rows at rest that were set aside"] += 1
+        shown = host["zoho_sync_status"], host["zoho_last_sync_error"]
+        return [] if shown == ("skipped", reason) else [f"{named} was set aside ({reason}) and shows {shown}"]
 
     def _wrong(self, entity: AnyEntity, row: Any, host: Row, state: Row | None, states: dict[Key, Row]) -> list[str]:
         named = f"{entity.entity_type} {row.id}"
@@ -604,4 +679,21 @@ UNION ALL
 SELECT phase, entity_id::text FROM zoho_outbox_private.entity_state WHERE phase IN ('ready', 'scheduled', 'leased')
 UNION ALL
 SELECT 'write-back due', entity_id::text FROM zoho_outbox_private.entity_state WHERE write_back_due IS NOT NULL
+"""
+
+_SET_ASIDE = """
+SELECT entity_type, entity_id, last_error
+FROM (
+    SELECT DISTINCT ON (entity_type, entity_id) *
+    FROM public.zoho_outbox
+    ORDER BY entity_type, entity_id, finished_at DESC NULLS FIRST, id DESC
+) AS last
+WHERE outcome = 'set_aside'
+"""
+"""Entities of which nothing was finished after an operator set an entry of them aside."""
+
+_REACHED = """
+SELECT DISTINCT 'phase ' || phase AS what FROM zoho_outbox_private.entity_state
+UNION
+SELECT DISTINCT format('entry %s%s', status, ', ' || outcome) FROM public.zoho_outbox
 """

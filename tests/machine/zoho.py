@@ -74,10 +74,20 @@ class Flight:
     def is_create(self) -> bool:
         return not self.request.may_be_repeated
 
+    @property
+    def own_end(self) -> float:
+        """When its sender gives it up at the latest."""
+        return self.checked_at + self.seconds
+
+    @property
+    def given_up_at(self) -> float:
+        """When its sender gave it up, or will."""
+        return self.own_end if self.ended_at is None else min(self.own_end, self.ended_at)
+
     def execute(self, zoho: "FakeZoho", now: float) -> None:
         """Zoho does it."""
-        self.executed = zoho.execute(self.request)
-        self.executed_late = not self.request.is_read and now > self.checked_at + self.seconds
+        self.executed = zoho.execute(self.request, now, given_up_at=now if self.ended_at is None else self.given_up_at)
+        self.executed_late = not self.request.is_read and now > self.own_end
 
 
 @dataclass(eq=False)
@@ -100,11 +110,19 @@ class FakeZoho:
     """Whether a second customer of the same display name is refused."""
     filters_mails: bool = True
     """Whether the undocumented filter ``email=`` is honoured."""
+    list_lag: float = 0.0
+    """Seconds for which lists do not show what was created."""
+    shows_within: float = 25.0
+    """But never longer than this after the sender gave the create up: part of the proviso, as nobody who only looks
+    could tell it from a create that is executed later."""
+    listed_from: dict[str, float] = field(default_factory=dict)
+    unlisted: int = 0
+    """Records that lists ought to have shown, and did not yet."""
     records: dict[str, dict[str, Record]] = field(default_factory=lambda: {"customer": {}, "payment": {}})
     creates: dict[str, int] = field(default_factory=dict)
     _next: int = 1
 
-    def execute(self, request: ApiRequest) -> Answer:
+    def execute(self, request: ApiRequest, now: float, *, given_up_at: float) -> Answer:
         """What Zoho does with a request, and its answer."""
         module = request.path.strip("/").split("/")[0].removesuffix("s")
         if module == "subscription":
@@ -112,10 +130,13 @@ class FakeZoho:
         records = self.records[module]
         match request.method, request.path.strip("/").split("/")[1:]:
             case "GET", []:
-                rows = [_list_row(module, record) for record in records.values() if self._listed(record, request)]
+                found = [(known, record) for known, record in records.items() if self._listed(record, request)]
+                rows = [_list_row(module, record) for known, record in found if self.listed_from[known] <= now]
+                self.unlisted += len(found) - len(rows)
                 return 200, {"code": 0, "message": "success", f"{module}s": rows}
             case "POST", []:
-                return self._create(module, records, request)
+                listed_from = max(now, min(now + self.list_lag, given_up_at + self.shows_within))
+                return self._create(module, records, request, listed_from)
             case "GET", [known] if known in records:
                 return self._good(module, records[known])
             case "PUT", [known] if known in records:
@@ -135,7 +156,7 @@ class FakeZoho:
         asked = request.query.get("email")
         return asked is None or not self.filters_mails or record.get("email") == asked
 
-    def _create(self, module: str, records: dict[str, Record], request: ApiRequest) -> Answer:
+    def _create(self, module: str, records: dict[str, Record], request: ApiRequest, listed_from: float) -> Answer:
         body = dict(request.body or {})
         name = body.get("display_name")
         if self.unique_names and name and any(record.get("display_name") == name for record in records.values()):
@@ -143,6 +164,7 @@ class FakeZoho:
         zoho_id = f"46{self._next:04}"
         self._next += 1
         records[zoho_id] = {f"{module}_id": zoho_id, "status": "active"} | body
+        self.listed_from[zoho_id] = listed_from
         owner = external_id_of(body)
         self.creates[owner] = self.creates.get(owner, 0) + 1
         return 201, {"code": 0, "message": "created", module: dict(records[zoho_id])}

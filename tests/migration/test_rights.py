@@ -16,6 +16,14 @@ OWNED = "SELECT oid::regclass::text FROM pg_class WHERE relowner = 'zoho_outbox_
 TABLES = f"{OWNED} AND relkind IN ('r', 'v')"
 SEQUENCES = f"{OWNED} AND relkind = 'S'"
 FUNCTIONS = "SELECT oid::regprocedure::text FROM pg_proc WHERE proowner = 'zoho_outbox_owner'::regrole"
+OPERATORS_FUNCTIONS = {
+    "zoho_outbox_pause(text)",
+    "zoho_outbox_replay(bigint)",
+    "zoho_outbox_replay_dead(text,timestamp with time zone)",
+    "zoho_outbox_replay_entity(text,uuid)",
+    "zoho_outbox_resume()",
+    "zoho_outbox_skip(bigint,text)",
+}
 
 
 def fetch(database: Database, query: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> list[Any]:
@@ -75,10 +83,37 @@ def test_there_is_something_to_ask_about(migrated_database: Database) -> None:
         "zoho_sync_logs",
         "zoho_outbox_overview",
         "zoho_outbox_private.access_token",
-        "zoho_outbox_pause(text)",
+        *OPERATORS_FUNCTIONS,
         "zoho_outbox_private.capture_inserted()",
     } <= names
     assert len(names) > 25
+
+
+def test_operators_functions_are_granted_to_the_operator_s_role_alone(migrated_database: Database) -> None:
+    granted = fetch(
+        migrated_database,
+        "SELECT proc.oid::regprocedure::text, acl.grantee::regrole::text FROM pg_proc AS proc "
+        "CROSS JOIN aclexplode(COALESCE(proc.proacl, acldefault('f', proc.proowner))) AS acl "
+        "WHERE proc.proowner = 'zoho_outbox_owner'::regrole AND acl.grantee <> proc.proowner",
+    )
+    assert set(granted) == {(name, "zoho_outbox_operator") for name in OPERATORS_FUNCTIONS}
+
+
+@pytest.mark.parametrize("role", [*API_ROLES, "finance_reader"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "zoho_outbox_replay(1)",
+        "zoho_outbox_replay_entity('customer', gen_random_uuid())",
+        "zoho_outbox_replay_dead()",
+        "zoho_outbox_skip(1, 'no')",
+    ],
+)
+def test_roles_of_the_host_neither_replay_nor_skip(migrated_database: Database, role: str, call: str) -> None:
+    with psycopg.connect(migrated_database.superuser_dsn) as connection:
+        connection.execute(f"SET ROLE {role}".encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function"):
+            connection.execute(f"SELECT public.{call}".encode())
 
 
 def test_everything_in_our_schema_is_the_owner_s(migrated_database: Database) -> None:
