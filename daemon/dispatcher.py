@@ -6,6 +6,10 @@ number of workers, however long the backlog is. A verdict in hand is kept throug
 Places: as many workers as requests may be in flight, and a few more, which only work that is live may take. So a
 backfill that fills the queue for permission never keeps a live change from standing in it, and the line for permission
 is in order of urgency.
+
+A row may kill the process (failures.md, 15), and each row in hand loses an attempt with it. So what was taken over from
+a dead process is sent alone: when everything else is settled, one such row at a time, nothing claimed beside it. Its
+neighbours lose one attempt to it, not all of them.
 """
 
 import math
@@ -23,6 +27,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from daemon.supervision import Supervisor
 from outbox.assembly import Engine
+from outbox.database import DatabaseUnavailable
 from outbox.logs import Event
 from outbox.masking import mask_message
 from outbox.sending.attempt import Ended
@@ -48,6 +53,9 @@ LONGEST_UNVERIFIED_SECONDS = 900.0
 
 LONGEST_STOP_SECONDS = 60.0
 """After being sent away for want of budget or token."""
+
+SUSPECT_PAUSE_SECONDS = 5.0
+"""Before a row is read again that our own code could not read."""
 
 LONGEST_REST_SECONDS = 30.0
 """The longest wait of the loop, whatever OUTBOX_POLL_SECONDS says: the watchdog wants to see it move."""
@@ -106,6 +114,8 @@ class Dispatcher:
         self._unverified_times = 0
         self._open = False
         """Whether the last cycle could claim at all."""
+        self._suspect_in_hand = False
+        """One that is sent alone: nothing is claimed beside it."""
         self._log = structlog.get_logger()
         self.draining = False
         self.foreign: str | None = None
@@ -132,7 +142,7 @@ class Dispatcher:
         return len(self._held)
 
     async def settled(self) -> None:
-        """Waits until a batch has been settled."""
+        """Waits until something that was held is held no more."""
         await self._batch_settled.wait()
 
     async def run(self, workers: Workers) -> None:
@@ -151,7 +161,7 @@ class Dispatcher:
         """Whether there may be more to do at once."""
         engine = self._engine
         self._open = False
-        if not engine.settings.enable_zoho_sync:
+        if not engine.settings.enable_zoho_sync or self._suspect_in_hand:
             return False
         now = await engine.organisation.now()
         self._say_state(now)
@@ -165,6 +175,13 @@ class Dispatcher:
         claims: list[Claim] = []
         try:
             await self._claim(claims)
+            suspects = [claim for claim in claims if claim.taken_over]
+            claims = [claim for claim in claims if not claim.taken_over]
+            if suspects:
+                self._suspect_in_hand = True
+                workers.start_soon(self._work_alone, suspects[0], None)
+            for claim in suspects[1:]:
+                self._hand_over(Ended(released(claim), str(claim.entity_id)))
             work = [
                 (claim, rows.get(claim.entity_id))
                 for entity_type, group in _by_type(claims).items()
@@ -178,7 +195,7 @@ class Dispatcher:
             raise
         for claim, row in work:
             workers.start_soon(self._work, claim, row)
-        return bool(claims) or admitted > 0
+        return bool(claims) or bool(suspects) or admitted > 0
 
     async def _claim(self, claims: list[Claim]) -> None:
         """Adds claims for the free places; the last few are for live changes alone."""
@@ -223,6 +240,34 @@ class Dispatcher:
                     rows[entity_id] = _Undecodable(undecodable)
             return rows
 
+    async def _work_alone(self, claim: Claim, _: None) -> None:
+        """An attempt that may kill the process: when nothing else is in hand, the reading of its row included."""
+        try:
+            rows = await self._read_alone(claim)
+            if rows is not None:
+                await self._work(claim, rows.get(claim.entity_id))
+        finally:
+            self._suspect_in_hand = False
+            self.wake()
+
+    async def _read_alone(self, claim: Claim) -> dict[UUID, Any] | None:
+        """None: it was given back."""
+        pause = 0.0
+        try:
+            while self.holds > 1:
+                await self.settled()
+            return await self._read(claim.entity_type, [claim])
+        except anyio.get_cancelled_exc_class():
+            self._hand_over(Ended(released(claim), str(claim.entity_id)))
+            raise
+        except (DatabaseUnavailable, psycopg.Error):
+            pass  # Other loops say so.
+        except Exception:
+            self._log.exception(Event.ENTRY_CRASHED, entity_id=str(claim.entity_id))
+            pause = SUSPECT_PAUSE_SECONDS
+        self._hand_over(Ended(released(claim, seconds=pause), str(claim.entity_id)))
+        return None
+
     async def _work(self, claim: Claim, row: Any) -> None:
         sender = self._engine.sender
         if isinstance(row, _Undecodable):
@@ -235,8 +280,7 @@ class Dispatcher:
             # Not foreseen: nobody knows what was sent. Nothing is settled, so that the lease runs out and whoever
             # takes over looks first; the other workers go on.
             self._log.exception(Event.ENTRY_CRASHED, entity_id=str(claim.entity_id))
-            self._held.pop(claim.lease.token, None)
-            self.wake()
+            self._let_go([claim])
             return
         if ended.stopped is not None:
             self._heed(ended.stopped, Urgency(claim.urgency))
@@ -278,9 +322,12 @@ class Dispatcher:
         settlement = await self._engine.store.settle([ended.verdict for ended in batch])
         for _ in batch:
             self._verdicts.popleft()
-        for ended in batch:
-            self._held.pop(ended.verdict.claim.lease.token, None)
         self._tell(batch, settlement)
+        self._let_go([ended.verdict.claim for ended in batch])
+
+    def _let_go(self, claims: Iterable[Claim]) -> None:
+        for claim in claims:
+            self._held.pop(claim.lease.token, None)
         self._batch_settled.set()
         self._batch_settled = anyio.Event()
         self.wake()

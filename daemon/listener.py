@@ -23,7 +23,11 @@ PROBE_SECONDS = 10.0
 ECHO_SECONDS = 5.0
 """A probe that has not come back after this long is lost: bound of an unnoticed deafness with PROBE_SECONDS: 15 s."""
 
+FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
+"""Between connections that turn out to be deaf: a pooler in transaction mode stays one."""
+LONGEST_ABSENCE_SECONDS = 3.0
+"""Between attempts to connect at all: a way that is barred opens again."""
 
 NAME = "listener"
 
@@ -51,27 +55,47 @@ class Listener:
         self._wake = wake
         self._echo = anyio.Event()
         self._said_deaf = False
+        self._deaf_why = ""
         self.hears = False
         """Whether the last probe came back."""
 
     async def run(self) -> None:
         """Listens for ever; connects again whenever it turns out to be deaf."""
-        pause = 1.0
+        pause = FIRST_PAUSE_SECONDS
         while True:
-            connection = await self._listening.connect()
+            longest = LONGEST_PAUSE_SECONDS
             try:
-                await self._listen(connection)
-            finally:
-                self.hears = False
-                sever(connection)
-                with anyio.CancelScope(shield=True):
-                    await connection.close()
-            if not self._said_deaf:
-                self._said_deaf = True
-                structlog.get_logger().warning(Event.LISTENER_DEAF, advice=DEAF_ADVICE)
+                connection = await self._listening.connect()
+            except DatabaseUnavailable as absent:
+                # Raises where the database itself is away. Where it is not, the way of DATABASE_LISTEN_URL alone is
+                # barred: that is deafness, and must not be told as a lost database.
+                await self._ordinary.execute("SELECT 1")
+                self._tell_deaf(f"no connection to listen on: {absent}")
+                longest = LONGEST_ABSENCE_SECONDS
+            else:
+                if await self._listened(connection):
+                    pause = FIRST_PAUSE_SECONDS
+                self._tell_deaf(self._deaf_why)
             self._supervisor.progress(NAME)
+            pause = min(pause, longest)
             await anyio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            pause *= 2
+
+    def _tell_deaf(self, reason: str) -> None:
+        if not self._said_deaf:
+            self._said_deaf = True
+            structlog.get_logger().warning(Event.LISTENER_DEAF, reason=reason, advice=DEAF_ADVICE)
+
+    async def _listened(self, connection: Connection) -> bool:
+        """Listens until this connection is deaf; whether it ever heard."""
+        try:
+            await self._listen(connection)
+            return self.hears
+        finally:
+            self.hears = False
+            sever(connection)
+            with anyio.CancelScope(shield=True):
+                await connection.close()
 
     async def _listen(self, connection: Connection) -> None:
         """Returns when a probe was lost."""
@@ -94,8 +118,9 @@ class Listener:
                     self._echo.set()
                 elif not notification.payload:
                     self._wake()
-        except psycopg.Error:
-            # The connection ended; the next one says so if the database is away altogether.
+        except psycopg.Error as ended:
+            # The next one says so if the database is away altogether.
+            self._deaf_why = f"the connection ended ({type(ended).__name__})"
             scope.cancel()
 
     async def _prove(self) -> None:
@@ -105,6 +130,7 @@ class Listener:
             with anyio.move_on_after(ECHO_SECONDS):
                 await self._echo.wait()
             if not self._echo.is_set():
+                self._deaf_why = "a notification to ourselves did not come back"
                 return
             if not self.hears:
                 self.hears = True

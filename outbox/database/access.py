@@ -189,7 +189,11 @@ class Database:
             connection = self._free.pop()
             if not connection.closed:
                 return connection
-        return await self.connect()
+        connection = await self.connect()
+        # A pooler in transaction mode leaves LISTEN on a server connection that serves us all: its notifications come
+        # to whoever uses that one. psycopg keeps, without bound, what has no handler.
+        connection.add_notify_handler(_ignore)
+        return connection
 
 
 class _Deadline:
@@ -214,6 +218,10 @@ def sever(connection: Connection) -> None:
         duplicate = socket.socket(fileno=os.dup(connection.pgconn.socket))
         with duplicate:
             duplicate.shutdown(socket.SHUT_RDWR)
+
+
+def _ignore(_: psycopg.Notify) -> None:
+    """Only the listener's own connection hears."""
 
 
 async def _close(connection: Connection) -> None:

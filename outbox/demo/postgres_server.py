@@ -346,13 +346,10 @@ class PostgresServer:
         self._initialise(home)
 
     def _initialise(self, home: Path) -> None:
-        password_file = home / "password"
-        password_file.touch(mode=0o600)
-        password_file.write_text(self.password, encoding="ascii")
-        if self._account is not None:
-            os.chown(password_file, self._account.uid, self._account.gid)
-        command = [
-            str(self.binaries.directory / "initdb"),
+        """Fill ``home / "data"`` with a cluster whose superuser has :attr:`password`."""
+        password_file = self._private_file(home / "password", self.password)
+        self._fill(
+            "initdb",
             f"--pgdata={home / 'data'}",
             f"--username={SUPERUSER}",
             f"--pwfile={password_file}",
@@ -361,18 +358,29 @@ class PostgresServer:
             "--no-locale",
             "--no-sync",
             "--no-instructions",
-        ]
-        with (home / "log").open("wb") as log:
-            initdb = self._spawn(command, log.fileno())
+        )
+        password_file.unlink()
+
+    def _private_file(self, path: Path, text: str) -> Path:
+        """A file that the server's user alone may read."""
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="ascii")
+        if self._account is not None:
+            os.chown(path, self._account.uid, self._account.gid)
+        return path
+
+    def _fill(self, program: str, *options: str) -> None:
+        """Run one of PostgreSQL's programs that write a data directory. Raises :class:`PostgresStartError`."""
+        with self.log_path.open("ab") as log:
+            process = self._spawn([str(self.binaries.directory / program), *options], log.fileno())
             try:
-                failed = initdb.wait(_START_SECONDS) != 0
+                failed = process.wait(_START_SECONDS) != 0
             except BaseException:
-                initdb.kill()
-                initdb.wait()
+                process.kill()
+                process.wait()
                 raise
         if failed:
-            raise PostgresStartError(f"initdb of PostgreSQL {self.version} failed:\n{self._end_of_log()}")
-        password_file.unlink()
+            raise PostgresStartError(f"{program} of PostgreSQL {self.version} failed:\n{self._end_of_log()}")
 
     def _run(self, *, choose_port: bool) -> None:
         """Start ``postgres``, again where what stood in its way is known to pass.
@@ -450,13 +458,14 @@ class PostgresServer:
 def _says_ready(pid_file: Path, pid: int) -> bool:
     """Whether the postmaster's own status line says that it takes connections, as pg_ctl reads it.
 
-    Line 1 is the process id (a crashed predecessor's file may still lie there), line 8 the status.
+    Line 1 is the process id (a crashed predecessor's file may still lie there), line 8 the status; 'standby' is one
+    that takes read-only connections.
     """
     try:
         lines = pid_file.read_text(encoding="ascii").splitlines()
     except (FileNotFoundError, UnicodeDecodeError):
         return False
-    return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
+    return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() in ("ready", "standby")
 
 
 def _free_port() -> int:

@@ -31,6 +31,8 @@ The phases of an entity
     └── idle, dead ─┘  admission of a new entry makes any of them ready; a leased one is marked
                        ``arrived_since_claim`` and becomes ready when it is settled
 
+    dead, waiting ─▶ idle: an operator sets it aside (``zoho_outbox_skip``)
+
 *Admission* (``admit_entries.sql``) folds new entries into state rows. *Promotion* (``promote_due.sql``) moves
 entities whose pause is over into the claim's order, so that the claim's index holds only what is due: with future
 rows in it, each claim would read past all of them. *Claim* (``claim_entities.sql``, ``stamp_entries.sql``) takes a
@@ -41,8 +43,11 @@ and what was skipped is found again.
 Who may do what
 ---------------
 Triggers append entries, nothing else. Operators set an entry's status to pending, which reopens it as un-admitted
-(or, while it is being sent, appends another one); the guard trigger refuses everything else. Only a process that
-presents the lease token settles. Anybody may take over an expired lease.
+(or, while it is being sent, appends another one); the guard trigger refuses everything else. Their functions do the
+same, and one thing more: ``zoho_outbox_skip`` sets a dead or waiting entry aside. It locks the state row, as a claim
+does, so each of the two comes wholly before or after the other; a leased entity is refused. Nothing open is left then,
+and the entity is idle; where something newer is open, its phase stays. Only a process that presents the lease token
+settles. Anybody may take over an expired lease.
 
 The row is read after the claim
 -------------------------------
@@ -81,12 +86,15 @@ What happens on each failure
 ----------------------------
 ===========================  ==========================================================================================
 the process dies             the lease expires; take-over puts the entries back, writes the log row that is missing, and
-                             puts what was last sent in doubt: an edit that is taken back must not look unchanged
+                             puts what was last sent in doubt: an edit that is taken back must not look unchanged.
+                             The entity may be what killed it: it is sent alone next time (``Claim.taken_over``)
 the database goes away       results are kept and settled when it is back; if the lease was lost meanwhile: resend
 the reply is lost            create: fate unknown, as above; update: sent again, it is idempotent
 the log cannot be written    settled without the log row
 the host row is locked       settled; its status columns are written later (``write_back.sql``)
 an operator holds an entry   it stays as it is; the entity is looked at again 5 s later
+an operator holds a state    (skipping, in a transaction left open): that entity alone waits for its end; a wake-up that
+                             passed by meanwhile is made up for by the sweep
 ===========================  ==========================================================================================
 """
 
@@ -125,6 +133,10 @@ BULK_THRESHOLD = 200
 
 NEWEST_ADMITTED = 50
 """How many of the newest entries an admission takes beside the oldest."""
+
+
+DIED = "fate unknown, daemon died"
+"""How the error of an entity begins whose last attempt ended with its process; also in ``reclaim_expired.sql``."""
 
 
 class ForeignDatabase(Exception):  # noqa: N818 - a refusal
@@ -184,6 +196,11 @@ class Claim:
     def key(self) -> tuple[EntityType, UUID]:
         """The entity."""
         return self.entity_type, self.entity_id
+
+    @property
+    def taken_over(self) -> bool:
+        """Whether its last attempt ended with its process. It may be why (failures.md, 15): so it is sent alone."""
+        return self.last_error is not None and self.last_error.startswith(DIED)
 
 
 class Fate(StrEnum):

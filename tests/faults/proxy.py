@@ -95,6 +95,10 @@ class FaultProxy:
         self._refusing = True
         self.drop_connections()
 
+    def aim(self, target_host: str, target_port: int) -> None:
+        """Serve new connections from another target, as an address does that moves in a failover."""
+        self._target = (target_host, target_port)
+
     def freeze(self) -> None:
         """Keep every connection open, accept new ones, and forward nothing: a path that swallows packets."""
         self._flowing.clear()

@@ -1,7 +1,19 @@
 -- Takes over leases that were not renewed: their holder died, hung, or lost the database. Writes the log row that it
 -- could not write. The attempt stays counted.
 WITH expired AS MATERIALIZED (
-    SELECT state.entity_type, state.entity_id, state.lease_session, state.attempts, state.fate_unknown_at, state.zoho_id
+    SELECT
+        state.entity_type,
+        state.entity_id,
+        state.lease_session,
+        state.attempts,
+        state.fate_unknown_at,
+        state.zoho_id,
+        -- Its beginning is protocol.DIED: what was taken over is sent alone.
+        CASE
+            WHEN state.fate_unknown_at IS NOT NULL
+                THEN 'fate unknown, daemon died: a create had left; it is looked for before another one leaves'
+            ELSE 'fate unknown, daemon died: sent again'
+        END AS why
     FROM zoho_outbox_private.entity_state AS state
     WHERE state.phase = 'leased' AND state.lease_until < clock_timestamp()
     ORDER BY state.entity_id
@@ -19,7 +31,8 @@ returned AS (
         leased_at = NULL,
         arrived_since_claim = false,
         -- What was last sent is in doubt: an edit that is taken back must not look unchanged.
-        sent_hash = CASE WHEN state.sent_hash IS NOT NULL THEN '?:?' END
+        sent_hash = CASE WHEN state.sent_hash IS NOT NULL THEN '?:?' END,
+        last_error = expired.why
     FROM expired
     WHERE state.entity_id = expired.entity_id AND state.entity_type = expired.entity_type
     RETURNING state.entity_type, state.entity_id
@@ -64,11 +77,7 @@ logged AS (
         expired.zoho_id,
         'retrying',
         expired.attempts,
-        CASE
-            WHEN expired.fate_unknown_at IS NOT NULL
-                THEN 'fate unknown, daemon died: a create had left; it is looked for before another one leaves'
-            ELSE 'fate unknown, daemon died: sent again'
-        END,
+        expired.why,
         NULL,
         CASE WHEN expired.fate_unknown_at IS NOT NULL THEN 'ambiguous' ELSE 'transient' END
     FROM expired
