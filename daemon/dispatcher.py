@@ -28,6 +28,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from daemon.supervision import Supervisor
 from outbox.assembly import Engine
 from outbox.database import DatabaseUnavailable
+from outbox.entities.host_columns import ColumnNotGranted
 from outbox.logs import Event
 from outbox.masking import mask_message
 from outbox.sending.attempt import Ended
@@ -56,6 +57,9 @@ LONGEST_STOP_SECONDS = 60.0
 
 SUSPECT_PAUSE_SECONDS = 5.0
 """Before a row is read again that our own code could not read."""
+
+NOT_GRANTED_PAUSE_SECONDS = 60.0
+"""Before rows are read again that have a column which ``migrate`` has not granted yet."""
 
 LONGEST_REST_SECONDS = 30.0
 """The longest wait of the loop, whatever OUTBOX_POLL_SECONDS says: the watchdog wants to see it move."""
@@ -106,6 +110,7 @@ class Dispatcher:
         self._places = engine.settings.zoho_max_concurrency + LIVE_PLACES
         self._held: dict[UUID, Claim] = {}
         self._stop_said = ""
+        self._ungranted_said = ""
         self._low_urgency_from = self._any_urgency_from = -math.inf
         """Not before: on the monotonic clock."""
         self._state: OrganisationState | None = None
@@ -182,12 +187,14 @@ class Dispatcher:
                 workers.start_soon(self._work_alone, suspects[0], None)
             for claim in suspects[1:]:
                 self._hand_over(Ended(released(claim), str(claim.entity_id)))
-            work = [
-                (claim, rows.get(claim.entity_id))
-                for entity_type, group in _by_type(claims).items()
-                for rows in [await self._read(entity_type, group)]
-                for claim in group
-            ]
+            work: list[tuple[Claim, Any]] = []
+            for entity_type, group in _by_type(claims).items():
+                try:
+                    rows = await self._read(entity_type, group)
+                except ColumnNotGranted as missing:
+                    self._give_back(group, missing)
+                    continue
+                work += [(claim, rows.get(claim.entity_id)) for claim in group]
         except Exception:
             # Nothing was sent for them: they are given back, whatever went wrong.
             for claim in claims:
@@ -239,6 +246,15 @@ class Dispatcher:
                 except psycopg.DataError as undecodable:
                     rows[entity_id] = _Undecodable(undecodable)
             return rows
+
+    def _give_back(self, claims: Iterable[Claim], missing: ColumnNotGranted) -> None:
+        """What cannot be read until ``migrate`` has run; other types go on."""
+        if str(missing) != self._ungranted_said:
+            self._ungranted_said = str(missing)
+            self._log.warning(Event.SCHEMA_OUTDATED, step=str(missing), advice="zoho-outbox migrate")
+        for claim in claims:
+            back = released(claim, seconds=NOT_GRANTED_PAUSE_SECONDS, error=str(missing))
+            self._hand_over(Ended(back, str(claim.entity_id)))
 
     async def _work_alone(self, claim: Claim, _: None) -> None:
         """An attempt that may kill the process: when nothing else is in hand, the reading of its row included."""
@@ -433,7 +449,7 @@ class Dispatcher:
         match verdict.entry_status:
             case EntryStatus.DONE:
                 event = Event.ENTRY_SENT if verdict.outcome is Outcome.SENT else Event.ENTRY_UNCHANGED
-                self._log.info(event, **facts, zoho_id=verdict.zoho_id, note=error)
+                self._log.info(event, **facts, **_total(ended), zoho_id=verdict.zoho_id, note=error)
             case EntryStatus.SKIPPED:
                 self._log.info(Event.ENTRY_SKIPPED, **facts, reason=error)
             case EntryStatus.WAITING:
@@ -458,6 +474,13 @@ def _facts(ended: Ended) -> dict[str, Any]:
     if verdict.log is not None:
         facts |= {"api_calls": verdict.log.api_calls, "milliseconds": verdict.log.duration_ms}
     return facts
+
+
+def _total(ended: Ended) -> dict[str, Any]:
+    """Whether Zoho's total is the row's, where this attempt was shown one."""
+    if ended.off_by is None:
+        return {}
+    return {"verified_total": not ended.off_by} | ({"off_by": str(ended.off_by)} if ended.off_by else {})
 
 
 def _by_type(claims: list[Claim]) -> dict[EntityType, list[Claim]]:

@@ -49,7 +49,7 @@ async def maintain(engine: Engine, dispatcher: Dispatcher, supervisor: Superviso
             )
             dispatcher.wake()
         await engine.store.write_back()
-        if await engine.store.wake(None):
+        if await engine.store.wake(None) + await engine.store.wake_published():
             dispatcher.wake()
         if engine.clock.monotonic() >= next_prune:
             next_prune = engine.clock.monotonic() + PRUNE_SECONDS
@@ -64,3 +64,4 @@ async def _prune(pruner: Pruner, supervisor: Supervisor) -> None:
     while await pruner.prune_logs():
         supervisor.progress(MAINTENANCE)
     await pruner.prune_counters()
+    await pruner.prune_listings()

@@ -13,11 +13,15 @@ from outbox.database import Database
 from outbox.entities.contract import AnyEntity
 from outbox.entities.registry import ENTITIES
 from outbox.sending.attempt import Sender
+from outbox.sending.catalogue import Catalogues
+from outbox.sending.listing import Listings
 from outbox.sending.terms import SendingTerms
 from outbox.settings import Settings
 from outbox.store.access_token import DatabaseTokenVault
 from outbox.store.budget import SharedBudget
+from outbox.store.catalogue import CatalogueStore
 from outbox.store.installation import Installation, verify_installation
+from outbox.store.listing import ListingStore
 from outbox.store.organisation import OrganisationStore
 from outbox.store.protocol import OutboxStore
 from outbox.store.sessions import SessionStore
@@ -45,6 +49,7 @@ class Engine:
     budget: SharedBudget
     client: ZohoClient
     sender: Sender
+    listings: Listings
     entities: dict[EntityType, AnyEntity]
 
 
@@ -67,6 +72,8 @@ async def open_engine(
         tokens = AccessTokens(DatabaseTokenVault(database, session), http, settings, clock, on_secret=on_secret)
         client = ZohoClient(http, tokens, budget, settings, clock)
         terms = SendingTerms.from_settings(settings, payloads_allowed=installation.payloads_allowed)
+        catalogues = Catalogues(CatalogueStore(database))
+        listings = Listings(ListingStore(database, clock))
         yield Engine(
             settings=settings,
             session=session,
@@ -78,6 +85,7 @@ async def open_engine(
             sessions=SessionStore(database, session, kind),
             budget=budget,
             client=client,
-            sender=Sender(client, store, organisation, clock, terms),
+            sender=Sender(client, store, organisation, clock, terms, catalogues, listings),
+            listings=listings,
             entities=ENTITIES,
         )

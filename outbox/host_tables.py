@@ -17,6 +17,10 @@ class HostTable:
     name: str
     zoho_id: str
     """★ column of the Zoho id. The other three have the same name on all tables."""
+    known_by: str | None = None
+    """Unique column by which people know a row; None: they have only its id. Its entity shows it to operators."""
+    also_known_by: str | None = None
+    """Another column that people may have in hand, and that need not be unique."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Capture:
     """Columns by which people know a row, or which make it eligible; nothing personal."""
     reads: dict[str, tuple[str, ...]]
     """Columns read, by table; SELECT is granted on these alone."""
+    concerns_zoho: str = ""
+    """SQL on ``{row}``: an update is captured only where this holds before or after it (a draft that is edited, a
+    payment on its way through its provider, cost nothing). Empty: always. Inserts are always captured: that they were
+    is what lets a first create go without a look-up."""
 
 
 STATUS, SYNCED_AT, ERROR = "zoho_sync_status", "zoho_last_synced_at", "zoho_last_sync_error"
@@ -38,10 +46,10 @@ STATUS, SYNCED_AT, ERROR = "zoho_sync_status", "zoho_last_synced_at", "zoho_last
 HOST_TABLES: dict[EntityType, HostTable] = {
     table.entity_type: table
     for table in (
-        HostTable(EntityType.CUSTOMER, "customers", "zoho_billing_customer_id"),
+        HostTable(EntityType.CUSTOMER, "customers", "zoho_billing_customer_id", "account_number"),
         HostTable(EntityType.SUBSCRIPTION, "customer_services", "zoho_subscription_id"),
-        HostTable(EntityType.INVOICE, "customer_invoices", "zoho_billing_invoice_id"),
-        HostTable(EntityType.PAYMENT, "payment_transactions", "zoho_payment_id"),
+        HostTable(EntityType.INVOICE, "customer_invoices", "zoho_billing_invoice_id", "invoice_number"),
+        HostTable(EntityType.PAYMENT, "payment_transactions", "zoho_payment_id", "transaction_id", "reference"),
     )
 }
 

@@ -38,7 +38,8 @@ class Event(StrEnum):
     ENTRY_CLAIMED = "entry.claimed"
     """debug: an entity's pending entries were absorbed into one send."""
     ENTRY_SENT = "entry.sent"
-    """info: Zoho holds the row as it stands; ``zoho_id``, ``duration_ms``, ``api_calls``."""
+    """info: Zoho holds the row as it stands; ``zoho_id``, ``milliseconds``, ``api_calls``; where Zoho showed what it
+    comes to, ``verified_total``: true, or false with the difference in ``off_by`` (at most 0.05, else it is dead)."""
     ENTRY_UNCHANGED = "entry.unchanged"
     """debug: what would be sent is what was sent last; no request was made."""
     ENTRY_RETRIED = "entry.retried"

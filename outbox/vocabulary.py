@@ -12,6 +12,17 @@ class EntityType(StrEnum):
     PAYMENT = "payment"
 
 
+class Awaited(StrEnum):
+    """What an entity may wait for, as ``waits_for_type`` of its state says."""
+
+    CUSTOMER = "customer"
+    SUBSCRIPTION = "subscription"
+    INVOICE = "invoice"
+    PAYMENT = "payment"
+    PACKAGE = "package"
+    """A row of ``service_packages`` that is not published to Zoho."""
+
+
 class EntryStatus(StrEnum):
     """Where an outbox entry stands, as ``zoho_outbox.status`` shows it."""
 

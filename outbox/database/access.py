@@ -20,9 +20,11 @@ from typing import Any, LiteralString
 
 import anyio
 import psycopg
+import simplejson
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
 from pydantic import SecretStr
 
 Row = dict[str, Any]
@@ -101,7 +103,7 @@ class Database:
         """
         try:
             with anyio.fail_after(CONNECT_SECONDS + 1):
-                return await psycopg.AsyncConnection.connect(
+                connection = await psycopg.AsyncConnection.connect(
                     self._conninfo.get_secret_value(),
                     autocommit=True,
                     prepare_threshold=None,
@@ -111,6 +113,10 @@ class Database:
             raise DatabaseUnavailable(f"no connection within {CONNECT_SECONDS + 1:.0f} s") from None
         except psycopg.Error as error:
             raise DatabaseUnavailable(_first_line(error)) from None
+        # Amounts stand in jsonb columns, too (line_items, replies of Zoho's): none of them becomes a float.
+        set_json_loads(_loads, connection)
+        set_json_dumps(_dumps, connection)
+        return connection
 
     async def close(self) -> None:
         """Closes the idle connections; those in use are closed when they come back."""
@@ -194,6 +200,14 @@ class Database:
         # to whoever uses that one. psycopg keeps, without bound, what has no handler.
         connection.add_notify_handler(_ignore)
         return connection
+
+
+def _loads(text: str | bytes) -> Any:
+    return simplejson.loads(text, use_decimal=True)
+
+
+def _dumps(value: Any) -> str:
+    return simplejson.dumps(value, use_decimal=True)
 
 
 class _Deadline:

@@ -1,23 +1,28 @@
 """What every kind of record says about itself, in values. Nothing here sends anything.
 
 An entity is asked in this order: :meth:`Entity.read`, :meth:`Entity.ineligible`, :meth:`Entity.prerequisites`,
-:meth:`Entity.desired`; then, where there is no record in Zoho, :meth:`Entity.find` (unless no look-up is needed) and
-the create; else :meth:`Entity.update`. :mod:`outbox.sending` does the asking, and all that protects it: lease,
-intent, permission, log.
+:meth:`Entity.desired`; then, where there is no record in Zoho, :meth:`Entity.find` (unless no look-up is needed),
+:meth:`Entity.prepare` and the create; and where there is one, :meth:`Entity.update`. :mod:`outbox.sending` does the
+asking, and all that protects it: lease, intent, permission, log.
 """
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import psycopg
 
 from outbox.database import Row
+from outbox.entities.catalogue import CatalogueKind, Plan, Tax
 from outbox.host_tables import Capture
-from outbox.vocabulary import EntityType
+from outbox.settings import CancelAt, OnSuspend, RecurringBilling, RecurringPayments
+from outbox.vocabulary import Awaited, EntityType
 from outbox.zoho.exchange import ApiReply, ApiRequest
 from outbox.zoho.failures import Failure
 from outbox.zoho.json_text import JsonValue, encode_body
@@ -26,26 +31,55 @@ R = TypeVar("R")
 
 
 class CannotMap(Exception):  # noqa: N818 - a finding about a row
-    """The row cannot be sent as it is. The text is for the operator and ends with what to do."""
+    """The row cannot be sent as it is. The text is for the operator and ends with what to do.
+
+    ``looked_in``: the catalogue that did not hold what the row needs; it is read anew before this is final.
+    """
+
+    def __init__(self, text: str, *, looked_in: CatalogueKind | None = None) -> None:
+        super().__init__(text)
+        self.looked_in = looked_in
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What the mapping needs to know of the settings."""
+    """What the mapping needs to know beside the row: settings, the day, and Zoho's catalogues."""
 
     currency: str
     external_id_label: str | None
     account_number_label: str | None
+    zone: ZoneInfo
+    """Dates sent are of this zone."""
+    today: date
+    """In ``zone``."""
+    recurring_billing: RecurringBilling = RecurringBilling.ZOHO
+    recurring_payments: RecurringPayments = RecurringPayments.MATCH
+    cancel_at: CancelAt = CancelAt.TERM_END
+    on_suspend: OnSuspend = OnSuspend.KEEP
+    tax_ids: Mapping[Decimal, str] = field(default_factory=dict)
+    """ZOHO_TAX_IDS: by rate in percent. What stands here goes before the catalogue."""
+    in_backfill: bool = False
+    """The entity is sent by a backfill: nothing may begin today (decisions.md, Subscriptions)."""
+    taxes: tuple[Tax, ...] | None = None
+    """None: not asked for (:attr:`Entity.needs`)."""
+    plans: Mapping[str, Plan] | None = None
 
 
 @dataclass(frozen=True)
 class Prerequisite:
-    """A record that must be in Zoho first."""
+    """Something that must be in Zoho first."""
 
-    entity_type: EntityType
-    entity_id: UUID
+    awaited: Awaited
+    id: UUID
     named: str
-    """As people know it: 'customer CT-2025-00015'."""
+    """As people know it, and why it is not there where that is known: 'customer CT-2025-00015', 'invoice INV-7, which
+    failed', 'package Fibre 100 to be published to Zoho (…)'."""
+    dead: bool = False
+    """Its own sending has failed, and ``named`` says so."""
+    enqueue: bool = True
+    """It is enqueued where nobody did. False: it is no row that we send, or it is not there."""
+    rest: bool = False
+    """It is in Zoho, and a change of it is due that must go first."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +94,12 @@ class Desired:
     content: Mapping[str, JsonValue]
     lifecycle: str
     look_key: str
+    at_creation: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Keys that only the create carries, over those of ``content``: what depends on the day, or on other rows."""
+    only_if_there: str | None = None
+    """Why nothing is created where Zoho has no record: it would be born ended. What is there is still brought to it."""
+    note: str | None = None
+    """Worth telling with a create, and no failure: a period that nobody billed."""
 
     @property
     def hash(self) -> str:
@@ -68,16 +108,18 @@ class Desired:
 
 
 def lifecycle_of(sent_hash: str | None) -> str | None:
-    """The lifecycle that was last sent."""
+    """The lifecycle that was last reached."""
     return None if sent_hash is None else sent_hash.rpartition(":")[2]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A record in Zoho that is this row's. ``record`` is its detail, never a list row."""
+    """A record in Zoho that is this row's."""
 
     zoho_id: str
     record: Mapping[str, JsonValue]
+    from_list: bool = False
+    """``record`` is a list row, which does not show everything: it must be written to be known."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +128,41 @@ class NotOurs:
 
     zoho_id: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Updated:
+    """What an update came to."""
+
+    reached: str
+    """The lifecycle that the record has now; another than the desired one is tried again with the next change."""
+    record: Mapping[str, JsonValue] | None = None
+    """As Zoho last showed it after a write of its content; None: the content was not written."""
+    note: str | None = None
+    """Something could not be done that is no failure."""
+
+
+class RecordEnded(Exception):  # noqa: N818 - a finding about a record
+    """The record has ended for good and the row lives: another record must be created, as ``desired`` says."""
+
+    def __init__(self, desired: Desired) -> None:
+        super().__init__(desired.look_key)
+        self.desired = desired
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list of Zoho's that shows every record of a kind, ``key`` being the name of its rows (sheet 1.7)."""
+
+    path: str
+    key: str
+    query: Mapping[str, str]
+    id_key: str
+    """Of a row."""
+    forgotten: frozenset[str] = frozenset(
+        {"phone", "mobile", "website", "customer_name", "company_name", "first_name", "last_name", "email"}
+    )
+    """Keys that are not kept: a list is everybody's, and only what a look-up compares may stay in the database."""
 
 
 class Remote(Protocol):
@@ -104,8 +181,24 @@ class Remote(Protocol):
         """The rows of a list, over all its pages."""
         ...
 
+    async def listed(self, keys: Sequence[str], *, make: bool = False) -> Sequence[Mapping[str, JsonValue]] | None:
+        """List rows of this kind that have one of ``keys`` (:meth:`Entity.listed_under`), from a list read before.
+
+        None: there is no such list that would do for this claim; ask Zoho. ``make``: read it now, whole, where there
+        is none; None all the same where the fate of a create is unknown: that needs a fresh look.
+        """
+        ...
+
     async def write(self, request: ApiRequest) -> ApiReply:
         """A write that may be repeated: PUT, or a POST that sets a state."""
+        ...
+
+    async def act(self, request: ApiRequest, look_key: str) -> ApiReply:
+        """A write on an existing record that may not be repeated (a refund).
+
+        Its intent is committed before it leaves. The caller has looked immediately before, and found it not done;
+        where an earlier one may have left, this raises until that has been found twice.
+        """
         ...
 
 
@@ -114,10 +207,17 @@ class Entity(ABC, Generic[R]):
 
     entity_type: ClassVar[EntityType]
     capture: ClassVar[Capture]
+    needs: ClassVar[frozenset[CatalogueKind]] = frozenset()
+    """Catalogues that :meth:`desired` and what follows look into."""
+    followed: ClassVar[bool] = False
+    """Whether a record that has ended may be followed by another (:class:`RecordEnded`): so that a create may have left
+    although a record is known."""
+    listing: ClassVar[Listing | None] = None
+    """The list that shows which records exist, for many look-ups at once; None: there is none that helps."""
 
     @abstractmethod
     async def read(self, connection: psycopg.AsyncConnection[Row], ids: Sequence[UUID]) -> dict[UUID, R]:
-        """The present rows, in one statement however many. An id that is missing could not be read."""
+        """The present rows, in a bounded number of statements however many. An id that is missing could not be read."""
 
     @abstractmethod
     def named(self, row: R) -> str:
@@ -128,24 +228,44 @@ class Entity(ABC, Generic[R]):
         """The Zoho id column of the host row, to the letter."""
 
     @abstractmethod
-    def ineligible(self, row: R) -> str | None:
-        """Why the row is not to be sent, or None."""
+    def ineligible(self, row: R, terms: Terms) -> str | None:
+        """Why the row is not to be sent, whether or not Zoho has it; or None. Asked without catalogues."""
 
     @abstractmethod
-    def prerequisites(self, row: R) -> Sequence[Prerequisite]:
-        """What is not in Zoho yet and must be first."""
+    def prerequisites(self, row: R, terms: Terms) -> Sequence[Prerequisite]:
+        """What is not in Zoho yet and must be first. Asked without catalogues."""
 
     @abstractmethod
     def desired(self, row: R, terms: Terms) -> Desired:
         """What Zoho should hold. Raises :class:`CannotMap`."""
 
+    async def prepare(self, remote: Remote, row: R, desired: Desired, terms: Terms) -> Desired:  # noqa: ARG002
+        """``desired`` as the create that leaves next is to carry it: what only Zoho can tell is asked here."""
+        return desired
+
     @abstractmethod
     def create(self, desired: Desired) -> ApiRequest:
-        """The one request that creates it."""
+        """The one request that creates it: ``content`` with ``at_creation`` over it."""
 
     @abstractmethod
     def created(self, reply: ApiReply) -> Found:
         """The record in the create's reply. Raises ``KeyError`` where it is not there: the fate is unknown."""
+
+    def requests_to_create(self, row: R, terms: Terms) -> int:  # noqa: ARG002
+        """How many requests its first send takes where nothing is looked up: what a dry run of a backfill promises."""
+        return 1
+
+    async def recompose(
+        self,
+        remote: Remote,  # noqa: ARG002
+        row: R,  # noqa: ARG002
+        desired: Desired,  # noqa: ARG002
+        failure: Failure,  # noqa: ARG002
+        terms: Terms,  # noqa: ARG002
+    ) -> Desired | None:
+        """Another form of a create that was clearly refused, worth one more try; the same where its reason may have
+        passed; None: there is none. Asked again where the next one is refused too, after the same form not again."""
+        return None
 
     @abstractmethod
     async def find(
@@ -155,6 +275,10 @@ class Entity(ABC, Generic[R]):
 
         ``earlier_keys`` are the look keys of creates that may have happened.
         """
+
+    def listed_under(self, listed: Mapping[str, JsonValue]) -> Sequence[str]:  # noqa: ARG002
+        """The keys under which a row of :attr:`listing` is remembered for :meth:`Remote.listed`."""
+        return ()
 
     @abstractmethod
     async def fetch(self, remote: Remote, zoho_id: str) -> Found:
@@ -174,12 +298,23 @@ class Entity(ABC, Generic[R]):
 
     @abstractmethod
     async def update(
-        self, remote: Remote, zoho_id: str, desired: Desired, was: str | None, *, write_content: bool
-    ) -> tuple[Mapping[str, JsonValue] | None, str | None]:
-        """Brings an existing record up to ``desired``; ``was`` is the lifecycle it is known to have.
+        self,
+        remote: Remote,
+        row: R,
+        zoho_id: str,
+        desired: Desired,
+        terms: Terms,
+        *,
+        was: str | None,
+        found: Found | None,
+        write_content: bool,
+    ) -> Updated:
+        """Brings an existing record up to ``desired``; also what remains to be done right after its create.
 
-        Returns the record as Zoho last showed it (None: nothing was written), and a note where something could not
-        be done that is no failure.
+        ``was`` is the lifecycle it is known to have (None or '?': unknown), ``found`` the record where it was read or
+        created in this attempt. Every step sets a state, so that all of it may be done again after a failure; what may
+        not goes through :meth:`Remote.act`. Raises :class:`CannotMap` where the change must not be made, and
+        :class:`RecordEnded`.
         """
 
     def advice(self, failure: Failure, desired: Desired) -> str | None:  # noqa: ARG002
@@ -189,6 +324,14 @@ class Entity(ABC, Generic[R]):
     @abstractmethod
     def mismatch(self, record: Mapping[str, JsonValue], desired: Desired) -> str | None:
         """What Zoho made otherwise than it was told, with both figures; None: nothing."""
+
+    def unblocks(self, row: R) -> Sequence[tuple[EntityType, UUID]]:  # noqa: ARG002
+        """Entities that may reach their end now that this one was sent: they are looked at once more."""
+        return ()
+
+    def verified(self, record: Mapping[str, JsonValue], desired: Desired) -> Decimal | None:  # noqa: ARG002
+        """Zoho's total less the row's, where :meth:`mismatch` lets it pass; None: there is none, or it is not shown."""
+        return None
 
 
 AnyEntity = Entity[Any]

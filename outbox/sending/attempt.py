@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
+from decimal import Decimal
 from typing import Any, assert_never
 
 import anyio
@@ -18,19 +19,21 @@ import structlog
 
 from outbox.clock import Clock
 from outbox.database import DatabaseUnavailable
-from outbox.entities.contract import AnyEntity, CannotMap, Desired, Found, NotOurs, lifecycle_of
+from outbox.entities.contract import AnyEntity, CannotMap, Desired, Found, NotOurs, RecordEnded, Updated, lifecycle_of
 from outbox.logs import Event
 from outbox.masking import mask_message
 from outbox.sending.attempt_log import attempt_log
-from outbox.sending.remote import ClaimedRemote, LeaseSpent
+from outbox.sending.catalogue import Catalogues
+from outbox.sending.listing import Listings
+from outbox.sending.remote import ClaimedRemote, LeaseSpent, LookAgain
 from outbox.sending.terms import SendingTerms
 from outbox.settings import LogPayloads
 from outbox.store import protocol
 from outbox.store.organisation import OrganisationStore
-from outbox.store.protocol import Claim, Fate, OutboxStore, Verdict
+from outbox.store.protocol import Claim, Fate, OutboxStore, Verdict, Wait
 from outbox.vocabulary import FailureClass, LogStatus, Outcome
 from outbox.zoho.client import ZohoClient
-from outbox.zoho.exchange import ApiReply
+from outbox.zoho.exchange import ApiReply, path_segment
 from outbox.zoho.failures import CallFailed, Failure, FailureKind
 from outbox.zoho.json_text import UnsendableText
 from outbox.zoho.ports import SendingStopped
@@ -40,6 +43,9 @@ FIRST_LOOK_SECONDS = 10.0
 
 LEASE_PAUSE_SECONDS = 2.0
 """After a lease that was too short for the next request: the next one is not tried in the same breath."""
+
+MOST_FORMS = 4
+"""In which a create is tried within one attempt."""
 
 UNREADABLE = (
     "the host row cannot be read and no DELETE of it was captured: row level security hides it, or it was removed "
@@ -57,27 +63,22 @@ class Ended:
     verdict: Verdict
     named: str
     stopped: SendingStopped | None = None
+    off_by: Decimal | None = None
+    """Zoho's total less the row's, as Zoho showed it in this attempt; None: it was not shown, or there is none."""
 
 
+@dataclass(frozen=True)
 class Sender:
     """Makes attempts. Keeps nothing of one for the next."""
 
-    def __init__(
-        self,
-        client: ZohoClient,
-        store: OutboxStore,
-        organisation: OrganisationStore,
-        clock: Clock,
-        terms: SendingTerms,
-        *,
-        jitter: Callable[[float, float], float] = random.uniform,
-    ) -> None:
-        self.client = client
-        self.store = store
-        self.organisation = organisation
-        self.clock = clock
-        self.terms = terms
-        self.jitter = jitter
+    client: ZohoClient
+    store: OutboxStore
+    organisation: OrganisationStore
+    clock: Clock
+    terms: SendingTerms
+    catalogues: Catalogues
+    listings: Listings
+    jitter: Callable[[float, float], float] = random.uniform
 
     async def attempt(
         self, entity: AnyEntity, claim: Claim, row: Any | None, on_interrupt: Callable[[Ended], None]
@@ -109,8 +110,15 @@ class _Attempt:
         self._claim = claim
         self._row = row
         self._remote = ClaimedRemote(
-            sender.client, sender.store, sender.clock, claim, request_seconds=sender.terms.request
+            sender.client,
+            sender.store,
+            sender.listings,
+            sender.clock,
+            entity=entity,
+            claim=claim,
+            request_seconds=sender.terms.request,
         )
+        self._mapping = sender.terms.of_today(sender.clock, claim.urgency)
         self._named = f"{claim.entity_type} {claim.entity_id}"
         self._raw_id: str | None = None
         """The host row's id column, to the letter."""
@@ -121,6 +129,7 @@ class _Attempt:
         self._lifecycle = lifecycle_of(claim.sent_hash)
         self._fate = Fate.KEEP
         self._notes: list[str] = []
+        self._off_by: Decimal | None = None
         self._desired: Desired | None = None
 
     async def run(self, on_interrupt: Callable[[Ended], None]) -> Ended:
@@ -130,45 +139,48 @@ class _Attempt:
         stopped: SendingStopped | None = None
         try:
             verdict = await self._decide()
-        except CallFailed as failed:
-            verdict = await self._failed(failed.failure)
         except SendingStopped as stop:
             stopped = stop
             verdict = self._given_back(None)
-        except LeaseSpent:
-            if self._remote.intent_committed and not self._remote.create_left:
-                self._fate = Fate.SETTLED
-            verdict = self._given_back(None, seconds=LEASE_PAUSE_SECONDS)
-        except CannotMap as finding:
-            verdict = self._dead(str(finding))
-        except UnsendableText as finding:
-            verdict = self._dead(f"{finding}: correct the row")
-        except (DatabaseUnavailable, psycopg.Error) as gone:
-            verdict = self._given_back(f"the database did not answer ({type(gone).__name__})")
         except anyio.get_cancelled_exc_class():
-            if self._creating:
-                self._fate = Fate.UNKNOWN if self._remote.create_left else Fate.SETTLED
+            if self._remote.fate_open:
+                self._fate = Fate.UNKNOWN if self._remote.intent_left else Fate.SETTLED
             interrupted = self._given_back("interrupted: the daemon stopped")
             on_interrupt(Ended(self._with_log(interrupted, round((clock.monotonic() - started) * 1000)), self._named))
             raise
-        except Exception as bug:
-            # A row that our own code cannot digest must not stop its neighbours: it burns its attempts and dies.
-            structlog.get_logger().exception(
-                Event.ENTRY_CRASHED, entity=self._named, entity_id=str(self._claim.entity_id)
-            )
-            if self._creating:
-                self._fate = Fate.UNKNOWN
-            verdict = self._retry_or_die(f"internal error ({type(bug).__name__}): report it")
+        except Exception as error:
+            verdict = await self._went_wrong(error)
         if self._remote.call_log.exchanges and isinstance(self._remote.call_log.exchanges[-1].outcome, ApiReply):
             # Where the database is away this news is old before it can be told.
             with suppress(DatabaseUnavailable, psycopg.Error):
                 await self._sender.organisation.answered()
         milliseconds = round((clock.monotonic() - started) * 1000)
-        return Ended(self._with_log(verdict, milliseconds), self._named, stopped)
+        return Ended(self._with_log(verdict, milliseconds), self._named, stopped, self._off_by)
 
-    @property
-    def _creating(self) -> bool:
-        return self._remote.intent_committed and self._zoho_id is None
+    async def _went_wrong(self, error: Exception) -> Verdict:
+        match error:
+            case CallFailed():
+                return await self._failed(error.failure)
+            case LeaseSpent():
+                if self._remote.fate_open and not self._remote.intent_left:
+                    self._fate = Fate.SETTLED
+                return self._given_back(None, seconds=LEASE_PAUSE_SECONDS)
+            case LookAgain():
+                return self._look_again(self._terms.recheck, Fate.LOOKED_CLEAN)
+            case CannotMap():
+                return self._dead(str(error))
+            case UnsendableText():
+                return self._dead(f"{error}: correct the row")
+            case DatabaseUnavailable() | psycopg.Error():
+                return self._given_back(f"the database did not answer ({type(error).__name__})")
+            case _:
+                # A row that our own code cannot digest must not stop its neighbours: it burns its attempts and dies.
+                structlog.get_logger().error(
+                    Event.ENTRY_CRASHED, entity=self._named, entity_id=str(self._claim.entity_id), exc_info=error
+                )
+                if self._remote.fate_open:
+                    self._fate = Fate.UNKNOWN
+                return self._retry_or_die(f"internal error ({type(error).__name__}): report it")
 
     # The decision.
 
@@ -183,28 +195,43 @@ class _Attempt:
         if claim.attempts > self._terms.max_attempts:
             times = claim.attempts - 1
             return self._dead(f"the daemon died {times} times while it sent this row: edit the row, or report it")
-        if reason := entity.ineligible(row):
+        if reason := entity.ineligible(row, self._mapping):
             return protocol.skipped(claim, reason, read_zoho_id=self._raw_id)
-        for prerequisite in entity.prerequisites(row):
-            parent = (prerequisite.entity_type, prerequisite.entity_id)
-            return protocol.waiting(claim, parent, prerequisite.named, read_zoho_id=self._raw_id)
-        self._desired = desired = entity.desired(row, self._terms.mapping)
+        for prerequisite in entity.prerequisites(row, self._mapping):
+            wait = Wait(
+                prerequisite.awaited, prerequisite.id, prerequisite.dead, prerequisite.enqueue, prerequisite.rest
+            )
+            return protocol.waiting(claim, wait, prerequisite.named, read_zoho_id=self._raw_id)
+        self._mapping = await self._sender.catalogues.complete(self._mapping, entity.needs, self._remote)
+        self._desired = desired = await self._mapped()
 
         in_row = (self._raw_id or "").strip() or None
         if in_row is not None and in_row != claim.zoho_id:
-            answer = await entity.examine(self._remote, row, in_row, desired, self._terms.mapping)
-            return await self._adopt([answer], desired)
+            return await self._adopt_by_hand(in_row, desired)
         # An id that was cleared by hand means: forget it. One that could not be written yet means nothing.
         forgotten = claim.zoho_id is not None and in_row is None and not claim.id_not_written
         if claim.zoho_id is not None and not forgotten:
             return await self._update(claim.zoho_id, desired)
         if forgotten and claim.zoho_id is not None:
-            answer = await entity.examine(self._remote, row, claim.zoho_id, desired, self._terms.mapping)
+            answer = await entity.examine(self._remote, row, claim.zoho_id, desired, self._mapping)
             if isinstance(answer, Found):
                 return await self._adopt([answer], desired)
         self._zoho_id = self._lifecycle = None
         must_look = forgotten or claim.look_first or claim.resend or claim.intents > 0 or not claim.born_here
         return await self._create(desired, must_look)
+
+    async def _mapped(self) -> Desired:
+        """What Zoho should hold. A tax or a plan that is missing may just have been made there: looked at once more."""
+        try:
+            return self._entity.desired(self._row, self._mapping)
+        except CannotMap as finding:
+            if finding.looked_in is None:
+                raise
+            fresh = await self._sender.catalogues.refresh(self._mapping, finding.looked_in, self._remote)
+            if fresh is None:
+                raise
+            self._mapping = fresh
+        return self._entity.desired(self._row, self._mapping)
 
     def _without_row(self) -> Verdict:
         claim = self._claim
@@ -220,6 +247,25 @@ class _Attempt:
         return protocol.skipped(claim, reason, read_zoho_id=None)
 
     # Adopt, update, create.
+
+    async def _adopt_by_hand(self, zoho_id: str, desired: Desired) -> Verdict:
+        """The row names another record than is known: a request to adopt it.
+
+        Where a record of ours is there beside it, Zoho has two for this row, and one of them would stay behind unseen:
+        both are named. That is so, too, where the id was set by hand while our own create was on its way.
+        """
+        claim, entity = self._claim, self._entity
+        if claim.fate_unknown_seconds is not None and (early := self._seconds_to_look()) > 0:
+            return self._look_again(early, Fate.KEEP)
+        answers = [await entity.examine(self._remote, self._row, zoho_id, desired, self._mapping)]
+        if isinstance(answers[0], Found):
+            others: list[Found | NotOurs] = []
+            if claim.fate_unknown_seconds is not None:
+                others = await self._find(desired, claim.intent_keys)
+            elif claim.zoho_id is not None:
+                others = [await entity.examine(self._remote, self._row, claim.zoho_id, desired, self._mapping)]
+            answers += [other for other in others if isinstance(other, Found) and other.zoho_id != zoho_id]
+        return await self._adopt(answers, desired)
 
     async def _adopt(self, answers: Sequence[Found | NotOurs], desired: Desired) -> Verdict:
         claim = self._claim
@@ -250,7 +296,7 @@ class _Attempt:
                     Event.ENTRY_ADOPTED, entity=self._named, entity_id=str(claim.entity_id), zoho_id=zoho_id
                 )
                 self._lifecycle = self._entity.lifecycle(record)
-                return await self._bring_up_to_date(zoho_id, desired, self._entity.differs(answer, desired))
+                return await self._bring_up_to_date(zoho_id, desired, self._entity.differs(answer, desired), answer)
             case _:
                 assert_never(answer)
 
@@ -260,37 +306,52 @@ class _Attempt:
             return protocol.done(
                 claim, Outcome.UNCHANGED, zoho_id=zoho_id, read_zoho_id=self._raw_id, sent_hash=claim.sent_hash
             )
+        if claim.fate_unknown_seconds is not None:
+            if (early := self._seconds_to_look()) > 0:
+                return self._look_again(early, Fate.KEEP)
+            if self._entity.followed and (verdict := await self._followed(zoho_id, desired)) is not None:
+                return verdict
         self._host_zoho_id = zoho_id
+        found: Found | None = None
         if claim.resend or self._lifecycle in (None, UNKNOWN):
             # What Zoho holds is in doubt, its lifecycle included.
-            self._lifecycle = self._entity.lifecycle((await self._entity.fetch(self._remote, zoho_id)).record)
+            found = await self._entity.fetch(self._remote, zoho_id)
+            self._lifecycle = self._entity.lifecycle(found.record)
         content_changed = claim.resend or _digest(claim.sent_hash) != _digest(desired.hash)
-        return await self._bring_up_to_date(zoho_id, desired, content_changed)
+        return await self._bring_up_to_date(zoho_id, desired, content_changed, found)
+
+    async def _followed(self, zoho_id: str, desired: Desired) -> Verdict | None:
+        """A create of the record that follows the known one left, and its reply was lost: whatever the row is to be
+        now, it is the following record that must be so. (A service that was cancelled meanwhile would be billed by it
+        for ever.)
+
+        None: it did not happen, which was seen twice.
+        """
+        answers = await self._find(desired, self._claim.intent_keys)
+        following = [answer for answer in answers if isinstance(answer, Found) and answer.zoho_id != zoho_id]
+        if following:
+            return await self._adopt(following, desired)
+        if self._claim.clean_look_seconds is None:
+            return self._look_again(self._terms.recheck, Fate.LOOKED_CLEAN)
+        return None
 
     async def _create(self, desired: Desired, must_look: bool) -> Verdict:
         claim, entity = self._claim, self._entity
-        if claim.fate_unknown_seconds is not None:
-            early = self._seconds_to_look()
-            if early > 0:
-                return self._look_again(early, Fate.KEEP)
-        if must_look:
-            keys = claim.intent_keys
-            if claim.fate_unknown_seconds is None or claim.look_first:
-                # A record from before may stand under an e-mail that nobody knows any more: everybody is looked at. For
-                # a create of our own it is known what it was sent under.
-                keys = (*keys, "")
-            answers = await self._find(desired, keys)
-            if answers:
-                return await self._adopt(answers, desired)
-            if claim.fate_unknown_seconds is not None and claim.clean_look_seconds is None:
-                return self._look_again(self._terms.recheck, Fate.LOOKED_CLEAN)
+        if claim.fate_unknown_seconds is not None and (early := self._seconds_to_look()) > 0:
+            return self._look_again(early, Fate.KEEP)
+        if must_look and (verdict := await self._looked(desired)) is not None:
+            return verdict
+        if desired.only_if_there is not None:
+            return protocol.skipped(claim, desired.only_if_there, read_zoho_id=self._raw_id, fate=Fate.SETTLED)
+        self._desired = desired = await entity.prepare(self._remote, self._row, desired, self._mapping)
         try:
-            reply = await self._remote.create(entity.create(desired), desired.look_key)
+            reply, desired = await self._created(desired)
         except CallFailed as failed:
             if failed.failure.kind is not FailureKind.DUPLICATE:
                 raise
             self._fate = Fate.SETTLED
-            # Its holder may have any e-mail: everybody is looked at.
+            # Its holder may have any e-mail: everybody is looked at, and as Zoho holds them now.
+            self._remote.looks_live = True
             answers = await self._find(desired, (*claim.intent_keys, ""))
             if not answers:
                 raise CallFailed(
@@ -302,36 +363,108 @@ class _Attempt:
         except (KeyError, TypeError, ValueError):
             raise CallFailed(REPLY_NAMES_NO_RECORD) from None
         self._own(found)
+        if desired.note:
+            self._notes.append(desired.note)
         self._lifecycle = entity.lifecycle(found.record)
         if problem := entity.mismatch(found.record, desired):
             return self._dead(problem, FailureClass.PERMANENT)
-        return await self._bring_up_to_date(found.zoho_id, desired, write_content=False)
+        return await self._bring_up_to_date(found.zoho_id, desired, False, found)
+
+    async def _looked(self, desired: Desired) -> Verdict | None:
+        """What a look in Zoho came to; None: nothing is there, a create may leave."""
+        claim = self._claim
+        keys = claim.intent_keys
+        if claim.fate_unknown_seconds is None or claim.look_first:
+            # A record from before may stand under an e-mail that nobody knows any more: everybody is looked at. For
+            # a create of our own it is known what it was sent under.
+            keys = (*keys, "")
+        answers = await self._find(desired, keys)
+        if answers:
+            return await self._adopt(answers, desired)
+        if claim.fate_unknown_seconds is not None and claim.clean_look_seconds is None:
+            return self._look_again(self._terms.recheck, Fate.LOOKED_CLEAN)
+        return None
+
+    async def _created(self, desired: Desired) -> tuple[ApiReply, Desired]:
+        """The create; in other forms where it was clearly refused and the entity knows one.
+
+        Several, because others may take what is left of an invoice while it is looked at; the same form twice at most.
+        """
+        forms = MOST_FORMS
+        while True:
+            forms -= 1
+            try:
+                return await self._remote.create(self._entity.create(desired), desired.look_key), desired
+            except CallFailed as refused:
+                again = await self._other_form(desired, refused.failure) if forms > 0 else None
+                if again is None:
+                    raise
+            if again.at_creation == desired.at_creation:
+                forms = 1
+            self._desired = desired = again
+
+    async def _other_form(self, desired: Desired, failure: Failure) -> Desired | None:
+        if failure.failure_class is not FailureClass.PERMANENT or failure.kind is FailureKind.DUPLICATE:
+            return None
+        self._remote.fate_open = False
+        self._fate = Fate.SETTLED
+        return await self._entity.recompose(self._remote, self._row, desired, failure, self._mapping)
 
     async def _find(self, desired: Desired, keys: Sequence[str]) -> list[Found | NotOurs]:
-        return await self._entity.find(self._remote, self._row, desired, keys, self._terms.mapping)
+        return await self._entity.find(self._remote, self._row, desired, keys, self._mapping)
 
     def _own(self, found: Found) -> None:
         """The record is this row's, proved: whatever follows, it is not forgotten."""
         self._zoho_id = self._host_zoho_id = found.zoho_id
         self._fate = Fate.SETTLED
+        self._remote.fate_open = False
 
-    async def _bring_up_to_date(self, zoho_id: str, desired: Desired, write_content: bool) -> Verdict:
-        was = self._lifecycle
-        record, note = await self._entity.update(self._remote, zoho_id, desired, was, write_content=write_content)
-        if note:
-            self._notes.append(note)
-        if record is not None and (problem := self._entity.mismatch(record, desired)):
+    async def _bring_up_to_date(
+        self, zoho_id: str, desired: Desired, write_content: bool, found: Found | None
+    ) -> Verdict:
+        try:
+            updated = await self._entity.update(
+                self._remote,
+                self._row,
+                zoho_id,
+                desired,
+                self._mapping,
+                was=self._lifecycle,
+                found=found,
+                write_content=write_content,
+            )
+        except RecordEnded as ended:
+            # What ended stays this row's until the new one is: a crash in between finds both. Each that follows has a
+            # later look key, so this ends.
+            self._notes.append(f"Zoho {self._claim.entity_type} {zoho_id} has ended, a new one follows it")
+            self._desired = ended.desired
+            return await self._create(ended.desired, must_look=True)
+        if updated.note:
+            self._notes.append(updated.note)
+        if updated.record is not None and (problem := self._entity.mismatch(updated.record, desired)):
             return self._dead(problem, FailureClass.PERMANENT)
-        # What could not be done (a customer with a balance stays active) is tried again with the next change.
-        reached = desired.hash if note is None else f"{_digest(desired.hash)}:{was or UNKNOWN}"
+        self._compare_totals(updated, found, desired)
         return protocol.done(
             self._claim,
             Outcome.SENT if self._remote.wrote else Outcome.UNCHANGED,
             zoho_id=zoho_id,
             read_zoho_id=self._raw_id,
-            sent_hash=reached,
+            # What could not be done (a customer with a balance stays active) is tried again with the next change.
+            sent_hash=f"{_digest(desired.hash)}:{updated.reached}",
             note="; ".join(self._notes) or None,
+            unblocks=self._entity.unblocks(self._row) if self._remote.wrote else (),
         )
+
+    def _compare_totals(self, updated: Updated, found: Found | None, desired: Desired) -> None:
+        """Up to 0.05 passes, and is counted (decisions.md, Invoices): by the note on the entry and the event."""
+        shown = updated.record
+        if shown is None and found is not None and not found.from_list:
+            shown = found.record
+        if shown is None:
+            return
+        self._off_by = self._entity.verified(shown, desired)
+        if self._off_by:
+            self._notes.append(f"Zoho's total differs by {self._off_by} from the row's")
 
     # A create whose fate is unknown.
 
@@ -367,8 +500,8 @@ class _Attempt:
         if self._desired is not None and failure.failure_class is FailureClass.PERMANENT:
             advice = self._entity.advice(failure, self._desired) or advice
         text = f"{mask_message(str(failure), LogPayloads.MASKED)}. {advice}"
-        if self._creating:
-            ambiguous = failure.failure_class is FailureClass.AMBIGUOUS and self._remote.create_left
+        if self._remote.fate_open:
+            ambiguous = failure.failure_class is FailureClass.AMBIGUOUS and self._remote.intent_left
             self._fate = Fate.UNKNOWN if ambiguous else Fate.SETTLED
         match failure.failure_class:
             case FailureClass.AMBIGUOUS if self._fate is Fate.UNKNOWN:
@@ -384,7 +517,7 @@ class _Attempt:
             case FailureClass.THROTTLED | FailureClass.AUTH:
                 return self._given_back(text)
             case FailureClass.PERMANENT:
-                if failure.kind is FailureKind.NOT_FOUND and self._zoho_id is not None:
+                if failure.kind is FailureKind.NOT_FOUND and self._zoho_id is not None and self._asked_for_it():
                     text = (
                         f"Zoho {self._claim.entity_type} {self._zoho_id} does not exist any more ({text}) "
                         "Clear the id in the host row to have it created anew"
@@ -392,6 +525,11 @@ class _Attempt:
                 return self._dead(text, failure.failure_class)
             case _:
                 assert_never(failure.failure_class)
+
+    def _asked_for_it(self) -> bool:
+        """Whether the last request was about the record itself: what it refers to may be missing, too."""
+        exchanges = self._remote.call_log.exchanges
+        return bool(exchanges) and path_segment(str(self._zoho_id)) in exchanges[-1].request.path.split("/")
 
     def _retry_or_die(
         self, reason: str, failure: Failure | None = None, *, counted: bool = True, seconds: float | None = None

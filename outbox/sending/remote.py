@@ -1,9 +1,11 @@
 """Zoho as one claim may use it: every request leaves under the lease, every create under a committed intent."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from outbox.clock import Clock
+from outbox.entities.contract import AnyEntity
+from outbox.sending.listing import Listings
 from outbox.store.protocol import Claim, OutboxStore
 from outbox.vocabulary import FailureClass, Urgency
 from outbox.zoho.call_log import CallLog
@@ -18,15 +20,29 @@ class LeaseSpent(Exception):  # noqa: N818 - a refusal
     """The lease is lost, or too short for another request: nothing more may leave for this claim."""
 
 
+class LookAgain(Exception):  # noqa: N818 - a refusal
+    """An act that may have been done already must be found undone twice before it is done again."""
+
+
 class ClaimedRemote:
     """Implements :class:`outbox.entities.contract.Remote` for one claim."""
 
     def __init__(
-        self, client: ZohoClient, store: OutboxStore, clock: Clock, claim: Claim, *, request_seconds: float
+        self,
+        client: ZohoClient,
+        store: OutboxStore,
+        listings: Listings,
+        clock: Clock,
+        *,
+        entity: AnyEntity,
+        claim: Claim,
+        request_seconds: float,
     ) -> None:
         self._client = client
         self._store = store
+        self._listings = listings
         self._clock = clock
+        self._entity = entity
         self._claim = claim
         self._request_seconds = request_seconds
         self._urgency = Urgency(claim.urgency)
@@ -35,9 +51,12 @@ class ClaimedRemote:
         """A request left and has not been answered."""
         self.wrote = False
         """A request that changes something left and was not clearly refused."""
-        self.intent_committed = False
-        self.create_left = False
-        """The create itself left, or may have; not so where the lease ran out right after the intent."""
+        self.looks_live = False
+        """Lists that were read before prove nothing any more."""
+        self.fate_open = False
+        """An intent was committed, and what came of it is not known yet. Whoever learns it sets this."""
+        self.intent_left = False
+        """What was intended left, or may have; not so where the lease ran out right after the intent."""
 
     async def read(self, path: str, query: Mapping[str, str] | None = None) -> Mapping[str, JsonValue]:
         """GET; the reply's envelope."""
@@ -72,6 +91,20 @@ class ClaimedRemote:
             raise ValueError(f"{request.method} {request.path} may not be repeated: it needs an intent, use create()")
         return await self._send_write(request, self._check_lease)
 
+    async def listed(self, keys: Sequence[str], *, make: bool = False) -> Sequence[Mapping[str, JsonValue]] | None:
+        """Rows of a list that was read before; see the contract."""
+        if self.looks_live:
+            return None
+        return await self._listings.look(self._entity, self._claim, self, keys, make=make)
+
+    async def act(self, request: ApiRequest, look_key: str) -> ApiReply:
+        """The write on an existing record that may not be repeated. Raises :class:`LookAgain`."""
+        if self._claim.fate_unknown_seconds is not None and self._claim.clean_look_seconds is None:
+            raise LookAgain
+        reply = await self.create(request, look_key)
+        self.fate_open = False
+        return reply
+
     async def create(self, request: ApiRequest, look_key: str) -> ApiReply:
         """The write that may not be repeated. Its intent is committed immediately before it leaves."""
 
@@ -80,11 +113,12 @@ class ClaimedRemote:
             if not await self._store.commit_intent(self._claim, look_key):
                 self._claim.lease.lost = True
                 raise LeaseSpent
-            self.intent_committed = True
+            self.fate_open = True
             # The database may have taken its time.
             await self._check_lease()
-            self.create_left = True
+            self.intent_left = True
 
+        self.intent_left = False
         return await self._send_write(request, depart)
 
     async def _send_write(self, request: ApiRequest, depart: BeforeDeparture) -> ApiReply:

@@ -1,9 +1,12 @@
 """What sending needs to know of the settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
+from outbox.clock import Clock
 from outbox.entities.contract import Terms
 from outbox.settings import LogPayloads, Settings
+from outbox.vocabulary import Urgency
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,12 @@ class SendingTerms:
     kept_labels: tuple[str, ...]
     """Custom fields whose values are ids: they stay readable in masked payloads."""
     mapping: Terms
+    """Without a day (:meth:`of_today` gives it) and without catalogues (:mod:`outbox.sending.catalogue`)."""
+
+    def of_today(self, clock: Clock, urgency: int) -> Terms:
+        """The mapping's terms as they are now, for work of that urgency."""
+        today = clock.now(self.mapping.zone).date()
+        return replace(self.mapping, today=today, in_backfill=urgency >= Urgency.BACKFILL)
 
     @classmethod
     def from_settings(cls, settings: Settings, *, payloads_allowed: bool) -> "SendingTerms":
@@ -34,5 +43,15 @@ class SendingTerms:
             request=settings.zoho_request_timeout_seconds,
             payloads=settings.outbox_log_payloads if payloads_allowed else LogPayloads.NONE,
             kept_labels=tuple(label for label in labels if label is not None),
-            mapping=Terms(settings.zoho_currency, *labels),
+            mapping=Terms(
+                settings.zoho_currency,
+                *labels,
+                zone=settings.zone,
+                today=date.min,
+                recurring_billing=settings.zoho_recurring_billing,
+                recurring_payments=settings.zoho_recurring_payments,
+                cancel_at=settings.zoho_cancel_at,
+                on_suspend=settings.zoho_on_suspend,
+                tax_ids=settings.zoho_tax_ids,
+            ),
         )

@@ -34,3 +34,7 @@ class Pruner:
     async def prune_counters(self) -> None:
         """Days and mints."""
         await self.database.execute(statement("prune_counters"), {"days": self.days})
+
+    async def prune_listings(self) -> None:
+        """Listings of Zoho's records that look-ups no longer go by."""
+        await self.database.execute(statement("prune_listings"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from outbox.database import Database, Row
-from outbox.settings import Settings
+from outbox.settings import RecurringBilling, Settings
 from outbox.store.statements import statement
 from outbox.zoho.organisations import Organisation
 
@@ -87,6 +87,12 @@ async def accept_database(database: Database) -> str:
         f"{row['database_name']!r} in cluster {row['system_identifier']}; every create looks in Zoho first until a "
         "reconciliation is clean"
     )
+
+
+async def accept_billing_mode(database: Database, wanted: RecurringBilling, was: str) -> bool:
+    """``wanted`` raises recurring invoices from now on, in place of ``was``. False: somebody changed it meanwhile."""
+    row = await database.row(statement("accept_billing_mode"), {"recurring_billing": wanted, "was": was})
+    return row is not None
 
 
 async def record_organisation(database: Database, organisation: Organisation) -> None:

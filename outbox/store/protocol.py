@@ -80,7 +80,15 @@ Waiting
 A child whose prerequisite is not in Zoho waits: the attempt is given back, nothing is requested. Parent and child
 may pass each other. So each first commits its own word (the child: I wait; the parent: I am in Zoho) and then, in a
 transaction of its own, runs ``wake_children.sql``: one of the two sees the other. A crash between the two is mended
-by the sweep that runs the same statement for everybody.
+by the sweep that runs the same statement for everybody. A prerequisite that nobody enqueued (a row from before the
+installation) is enqueued by its child. Where the prerequisite is dead, the child says so; where it dies later, the
+child is woken once to say so (``waits_for_dead``: once, or the two would wake each other for ever). Where the
+prerequisite comes to rest without a record (an invoice made void before it was sent), the child looks once more: it
+may do without. Where the prerequisite is in Zoho and a change of it is due that its child would make impossible (an
+invoice is corrected; once it is paid, Zoho refuses), the child waits for it to come to rest (``waits_for_rest``).
+Whether a child has looked since a prerequisite came to rest, ``due_at`` tells: of an idle entity it is when it came to
+rest, of a waiting one when it was claimed. A package is no entity: publishing it wakes by trigger, and
+``wake_published.sql`` sees what began to wait in the same moment.
 
 What happens on each failure
 ----------------------------
@@ -106,7 +114,6 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
-import simplejson
 from psycopg.types.json import Jsonb
 
 from outbox.clock import Clock
@@ -116,6 +123,7 @@ from outbox.masking import storable
 from outbox.store.statements import statement, statement_for_host
 from outbox.vocabulary import (
     ZOHO_MODULES,
+    Awaited,
     Change,
     EntityType,
     EntryStatus,
@@ -224,6 +232,20 @@ class Show(StrEnum):
 
 
 @dataclass(frozen=True)
+class Wait:
+    """What an entity waits for."""
+
+    awaited: Awaited
+    id: UUID
+    dead: bool = False
+    """It was known that the prerequisite had failed: nobody needs to say so again."""
+    enqueue: bool = True
+    """The prerequisite is a row that we send: it is enqueued where nobody did."""
+    rest: bool = False
+    """It is in Zoho already, and a change of it is due that must go first."""
+
+
+@dataclass(frozen=True)
 class AttemptLog:
     """One row of ``zoho_sync_logs``: an attempt that did something, or ended for good."""
 
@@ -259,9 +281,18 @@ class Verdict:
     error: str | None = None
     show: Show | None = None
     shown_error: str | None = None
-    waits_for: tuple[EntityType, UUID] | None = None
+    waits_for: Wait | None = None
     waiting_for: str | None = None
+    unblocks: tuple[tuple[EntityType, UUID], ...] = ()
+    """Entities to be looked at once more: what kept them from their end may be gone."""
     log: AttemptLog | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the record may be usable by others for the first time: see ``entity_state.usable_id``."""
+        return (
+            self.zoho_id != self.claim.zoho_id or self.claim.sent_hash is None or self.claim.sent_hash.startswith("?")
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The record that ``settle_claims.sql`` reads."""
@@ -283,8 +314,10 @@ class Verdict:
             "read_zoho_id": self.read_zoho_id,
             "sent_hash": self.sent_hash,
             "fate": self.fate,
-            "waits_for_type": self.waits_for[0] if self.waits_for else None,
-            "waits_for_id": str(self.waits_for[1]) if self.waits_for else None,
+            "waits_for_type": self.waits_for.awaited if self.waits_for else None,
+            "waits_for_id": str(self.waits_for.id) if self.waits_for else None,
+            "waits_for_dead": self.waits_for.dead if self.waits_for else None,
+            "waits_for_rest": self.waits_for.rest if self.waits_for else None,
             "waiting_for": _storable(self.waiting_for),
             "show": self.show,
             "shown_error": _storable(self.shown_error),
@@ -313,6 +346,7 @@ def done(
     sent_hash: str | None,
     log: AttemptLog | None = None,
     note: str | None = None,
+    unblocks: Sequence[tuple[EntityType, UUID]] = (),
 ) -> Verdict:
     """What Zoho holds is the row. ``note`` is kept on the entry where something is worth saying all the same."""
     return Verdict(
@@ -330,10 +364,13 @@ def done(
         error=note,
         show=Show.SYNCED,
         log=log,
+        unblocks=tuple(unblocks),
     )
 
 
-def skipped(claim: Claim, reason: str, *, read_zoho_id: str | None) -> Verdict:
+def skipped(
+    claim: Claim, reason: str, *, read_zoho_id: str | None, fate: Fate = Fate.KEEP, log: AttemptLog | None = None
+) -> Verdict:
     """The row is not to be sent; the reason is kept."""
     return Verdict(
         claim,
@@ -348,6 +385,8 @@ def skipped(claim: Claim, reason: str, *, read_zoho_id: str | None) -> Verdict:
         error=reason,
         show=Show.SKIPPED,
         shown_error=reason,
+        fate=fate,
+        log=log,
     )
 
 
@@ -413,7 +452,7 @@ def retried(
     )
 
 
-def waiting(claim: Claim, parent: tuple[EntityType, UUID], named: str, *, read_zoho_id: str | None) -> Verdict:
+def waiting(claim: Claim, wait: Wait, named: str, *, read_zoho_id: str | None) -> Verdict:
     """A prerequisite is not in Zoho yet: the attempt is given back. ``named`` is the prerequisite as people know it."""
     return Verdict(
         claim,
@@ -426,7 +465,7 @@ def waiting(claim: Claim, parent: tuple[EntityType, UUID], named: str, *, read_z
         sent_hash=claim.sent_hash,
         show=Show.WAITING,
         shown_error=f"waiting for {named}",
-        waits_for=parent,
+        waits_for=wait,
         waiting_for=named,
     )
 
@@ -602,13 +641,45 @@ class OutboxStore:
         return settlement
 
     async def _wake_after(self, accepted: Sequence[Verdict]) -> None:
-        parents = {verdict.claim.entity_id for verdict in accepted if verdict.zoho_id and not verdict.claim.zoho_id}
-        awaited = {verdict.waits_for[1] for verdict in accepted if verdict.waits_for}
+        """Both sides of a wait say their word first and look for the other's after: see Waiting, above."""
+        parents = {
+            verdict.claim.entity_id
+            for verdict in accepted
+            if verdict.phase is Phase.DEAD
+            or verdict.entry_status is EntryStatus.SKIPPED
+            or (verdict.entry_status is EntryStatus.DONE and (verdict.is_news or _is_waited_for_at_rest(verdict)))
+        }
+        waits = [(verdict.waits_for, verdict.urgency) for verdict in accepted if verdict.waits_for]
+        if any(wait.awaited is Awaited.PACKAGE for wait, _ in waits):
+            await self.wake_published()
+        enqueued = [(wait, urgency) for wait, urgency in waits if wait.enqueue and wait.awaited is not Awaited.PACKAGE]
+        if enqueued:
+            await self.database.execute(
+                statement("enqueue_parents"),
+                {
+                    "entity_types": [wait.awaited for wait, _ in enqueued],
+                    "entity_ids": [wait.id for wait, _ in enqueued],
+                    "priorities": [urgency for _, urgency in enqueued],
+                },
+            )
+        unblocked: dict[tuple[EntityType, UUID], int] = {}
+        for verdict in accepted:
+            for entity in verdict.unblocks:
+                unblocked[entity] = min(unblocked.get(entity, verdict.urgency), verdict.urgency)
+        for urgency in sorted(set(unblocked.values())):
+            entities = sorted(entity for entity, its_urgency in unblocked.items() if its_urgency == urgency)
+            await self.enqueue(entities, change=Change.RELATED, origin=Origin.CHILD, urgency=Urgency(urgency))
+        awaited = {wait.id for wait, _ in waits if wait.awaited is not Awaited.PACKAGE}
         if parents or awaited:
             await self.wake([*parents, *awaited])
 
+    async def wake_published(self) -> int:
+        """Wakes what waits for a package that is published by now; returns how many."""
+        return await self.database.execute(statement("wake_published"))
+
     async def wake(self, parents: Sequence[UUID] | None) -> int:
-        """Wakes what waits for any of ``parents`` (None: for anything) that is in Zoho; returns how many."""
+        """Wakes what waits for any of ``parents`` (None: for anything) that is in Zoho, or dead, or came to rest
+        without a record since; returns how many."""
         return await self.database.execute(
             statement("wake_children"), {"parents": None if parents is None else list(parents)}
         )
@@ -723,7 +794,7 @@ class OutboxStore:
         table = HOST_TABLES[entity_type]
         rows = await self.database.rows(
             statement_for_host("settle_claims", table.name, table.zoho_id, *without),
-            {"verdicts": Jsonb([verdict.as_json() for verdict in group], dumps=_dumps), "entity_type": entity_type},
+            {"verdicts": Jsonb([verdict.as_json() for verdict in group]), "entity_type": entity_type},
         )
         # By token: one process may settle an entity twice in a batch, for a lease that it lost and for the next one.
         settled = {row["token"] for row in rows}
@@ -736,6 +807,11 @@ class OutboxStore:
         )
 
 
+def _is_waited_for_at_rest(verdict: Verdict) -> bool:
+    """Payments wait for a change of their invoice that is due; what others wait for, the sweep sees."""
+    return verdict.claim.entity_type is EntityType.INVOICE
+
+
 def _told(error: psycopg.Error) -> str:
     """What went wrong, without the text: a trigger of the host's may name a customer in it."""
     constraint = f", {error.diag.constraint_name}" if error.diag.constraint_name else ""
@@ -744,11 +820,6 @@ def _told(error: psycopg.Error) -> str:
 
 def _storable(text: str | None) -> str | None:
     return None if text is None else storable(text)
-
-
-def _dumps(value: Any) -> str:
-    # Payloads hold amounts, and those are Decimals.
-    return simplejson.dumps(value, use_decimal=True)
 
 
 def _together(parts: Sequence["Settlement"]) -> "Settlement":

@@ -4,14 +4,16 @@ A role that may not read a host table (an operator, unless migrate granted it) g
 stands there, so that the rest of a screen is shown all the same.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from outbox.database import Database, Row
-from outbox.store.statements import statement
+from outbox.host_tables import HOST_TABLES
+from outbox.store.statements import statement, statement_by_name
 from outbox.vocabulary import EntityType
 
 LONG_SECONDS = 60.0
@@ -45,10 +47,30 @@ class Readings:
         """Rows: entity_type, standing, entities."""
         return await self._database.rows(statement("status_entities"), seconds=LONG_SECONDS)
 
-    async def eligible_customers(self) -> Row | Unreadable:
-        """eligible, in_zoho."""
-        rows = await self._host_rows("status_customers", None, seconds=LONG_SECONDS)
+    async def eligible(self, entity_type: EntityType, *, recurring_billing: str, on_suspend: str) -> Row | Unreadable:
+        """eligible, in_zoho: rows of the type that are to be in Zoho, and those that are.
+
+        The two parameters as the settings of their names.
+        """
+        name = f"status_eligible_{entity_type}"
+        parameters = {"recurring_billing": recurring_billing, "on_suspend": on_suspend}
+        try:
+            rows = await self._host_rows(statement(name), parameters, seconds=LONG_SECONDS)
+        except psycopg.errors.UndefinedColumn:  # A host of November 2025.
+            rows = await self._host_rows(statement(name, "newer columns"), parameters, seconds=LONG_SECONDS)
         return rows if isinstance(rows, Unreadable) else rows[0]
+
+    async def billed_services(self) -> list[Row]:
+        """Services that are paid by the month; subscription_id where Zoho bills them."""
+        return await self._database.rows(statement("billed_services"), seconds=LONG_SECONDS)
+
+    async def recurring_invoices(self) -> list[Row]:
+        """The host's recurring invoices that were issued; subscription_id of the service that each is for."""
+        try:
+            return await self._database.rows(statement("recurring_invoices"), seconds=LONG_SECONDS)
+        except psycopg.errors.UndefinedColumn:  # A host of November 2025.
+            query = statement("recurring_invoices", "newer columns")
+            return await self._database.rows(query, seconds=LONG_SECONDS)
 
     async def backlog(self) -> list[Row]:
         """Rows: entity_type, status, entries, oldest, oldest_seconds."""
@@ -66,27 +88,38 @@ class Readings:
         """Processes that send, daemons first."""
         return await self._database.rows(statement("status_sessions"))
 
+    async def a_daemon_runs(self) -> bool:
+        """Whether one was heard of within the last minute."""
+        return any(
+            session["alive"] and session["kind"] == "daemon" and not session["draining"]
+            for session in await self.sessions()
+        )
+
     async def leases(self) -> list[Row]:
         """Entities that are being sent, longest first."""
         return await self._database.rows(statement("status_leases"))
 
-    async def account_numbers(self, ids: Sequence[UUID]) -> dict[UUID, str] | Unreadable:
-        """Account numbers of those ``ids`` that are customers and have one."""
-        rows = await self._host_rows("name_customers", {"ids": list(ids)})
+    async def names(self, entity_type: EntityType, ids: Sequence[UUID]) -> dict[UUID, str] | Unreadable:
+        """What people call those ``ids``, as far as they have a name."""
+        table = HOST_TABLES[entity_type]
+        query = statement_by_name("name_rows", table.name, table.zoho_id, table.known_by)
+        rows = await self._host_rows(query, {"ids": list(ids)})
         if isinstance(rows, Unreadable):
             return rows
-        return {row["id"]: row["account_number"] for row in rows if row["account_number"]}
+        return {row["id"]: row["known_as"] for row in rows if row["known_as"]}
 
-    async def customer_by_account_number(self, account_number: str) -> UUID | Unreadable | None:
-        """The customer's id; None: there is no such account number."""
-        rows = await self._host_rows("find_customer", {"account_number": account_number})
-        if isinstance(rows, Unreadable):
-            return rows
-        return rows[0]["id"] if rows else None
+    async def known_as(self, entity_type: EntityType, column: str, known_as: str) -> list[UUID] | Unreadable:
+        """The rows that have it in ``column``: none, one, or two of several."""
+        table = HOST_TABLES[entity_type]
+        query = statement_by_name("identify_row", table.name, table.zoho_id, column)
+        rows = await self._host_rows(query, {"known_as": known_as})
+        return rows if isinstance(rows, Unreadable) else [row["id"] for row in rows]
 
     async def host_row(self, entity_type: EntityType, entity_id: UUID) -> Row | Unreadable | None:
-        """known_as, zoho_id, sync_status, last_synced_at, last_sync_error, ineligible; None: there is no such row."""
-        rows = await self._host_rows(_HOST_ROWS[entity_type], {"entity_id": entity_id})
+        """known_as, zoho_id, sync_status, last_synced_at, last_sync_error; None: there is no such row."""
+        table = HOST_TABLES[entity_type]
+        query = statement_by_name("explain_row", table.name, table.zoho_id, table.known_by)
+        rows = await self._host_rows(query, {"entity_id": entity_id})
         if isinstance(rows, Unreadable):
             return rows
         return rows[0] if rows else None
@@ -127,13 +160,9 @@ class Readings:
         return row
 
     async def _host_rows(
-        self, name: str, parameters: dict[str, Any] | None, *, seconds: float = 10.0
+        self, query: LiteralString | sql.Composed, parameters: Mapping[str, Any], *, seconds: float = 10.0
     ) -> list[Row] | Unreadable:
         try:
-            return await self._database.rows(statement(name), parameters, seconds=seconds)
+            return await self._database.rows(query, parameters, seconds=seconds)
         except psycopg.errors.InsufficientPrivilege:
             return UNREADABLE
-
-
-_HOST_ROWS = {EntityType.CUSTOMER: "explain_customer"}
-"""By type, the statement that reads a host row without personal data."""

@@ -1,1 +1,1 @@
-CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON public.{table} ({columns}){condition};
+CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON public.{table} ({key}){condition};

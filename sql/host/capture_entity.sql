@@ -8,7 +8,7 @@ CREATE OR REPLACE TRIGGER zoho_outbox_inserted AFTER INSERT ON public.{table}
 ALTER TABLE public.{table} ENABLE ALWAYS TRIGGER zoho_outbox_inserted;
 
 CREATE OR REPLACE TRIGGER zoho_outbox_updated AFTER UPDATE OF {mapped_columns} ON public.{table}
-    FOR EACH ROW WHEN (({old_columns}) IS DISTINCT FROM ({new_columns}))
+    FOR EACH ROW WHEN (({old_columns}) IS DISTINCT FROM ({new_columns}){concerns_zoho})
     EXECUTE FUNCTION zoho_outbox_private.capture_updated({entity_type});
 ALTER TABLE public.{table} ENABLE ALWAYS TRIGGER zoho_outbox_updated;
 

@@ -74,7 +74,11 @@ BEGIN
     PERFORM
     FROM zoho_outbox_private.entity_state AS state
     WHERE state.entity_id = NEW.id AND state.entity_type = TG_ARGV[0] AND state.zoho_id = new_zoho_id
-        AND COALESCE(pg_catalog.to_jsonb(OLD) ->> TG_ARGV[1], '') = '';
+        AND (
+            COALESCE(pg_catalog.to_jsonb(OLD) ->> TG_ARGV[1], '') = ''
+            -- A record that follows one that has ended takes its place; only the daemon writes the state row.
+            OR state.xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid
+        );
     IF FOUND THEN
         RETURN NULL;
     END IF;
@@ -174,3 +178,28 @@ $function$;
 
 COMMENT ON FUNCTION zoho_outbox_private.capture_service_customer() IS
     'AFTER UPDATE on customer_services FOR EACH ROW, when address, activation or owner changed';
+
+-- Reads our own table alone: the services that wait. One that begins to wait while the publishing transaction is under
+-- way is seen by wake_published.sql.
+CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_published() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
+BEGIN
+    INSERT INTO public.zoho_outbox (entity_type, entity_id, change)
+    SELECT state.entity_type, state.entity_id, 'related'
+    FROM zoho_outbox_private.entity_state AS state
+    WHERE state.phase = 'waiting'
+        AND state.waits_for_type = 'package'
+        AND state.waits_for_id = (pg_catalog.to_jsonb(NEW) ->> TG_ARGV[0])::pg_catalog.uuid;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+
+    PERFORM pg_catalog.pg_notify('zoho_outbox', '')
+    FROM zoho_outbox_private.bell AS bell
+    WHERE bell.wanted AND pg_catalog.pg_notification_queue_usage() < 0.5;
+    RETURN NULL;
+END
+$function$;
+
+COMMENT ON FUNCTION zoho_outbox_private.capture_published() IS
+    'AFTER INSERT or UPDATE FOR EACH ROW on product_integrations and service_packages, when a package was published or got its sku. Argument: column with the package''s id';

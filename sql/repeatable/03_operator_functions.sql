@@ -188,9 +188,6 @@ $function$;
 COMMENT ON FUNCTION public.zoho_outbox_replay_dead(text, timestamptz) IS
     'Has everything tried again that is dead: of one type, or of all; what died since a moment, or ever';
 
-COMMENT ON COLUMN zoho_outbox_private.entity_state.due_at IS
-    'ready and scheduled: since or from when; dead: since when; else without meaning';
-
 -- Skip. The state row is locked first, as a claim does; so a claim, an admission or a wake-up comes wholly before or
 -- wholly after. Nobody is waited for, and nobody waits for the operator's transaction: whoever finds the row locked
 -- skips it and finds it again. The host row is not touched: an application may hold it; the daemon writes it back.
@@ -289,6 +286,8 @@ BEGIN
     UPDATE zoho_outbox_private.entity_state AS state
     SET
         phase = 'idle',
+        -- Whoever waits for it looks once more (wake_children.sql).
+        due_at = pg_catalog.clock_timestamp(),
         attempts = 0,
         waits_for_type = NULL,
         waits_for_id = NULL,

@@ -59,7 +59,7 @@ GRANT SELECT (
     entity_id, entity_type, phase, urgency, due_at, arrived_since_claim, born_here, attempts,
     lease_token, lease_until, lease_session, leased_at, zoho_id, sent_hash, sent_at, intents,
     intent_at, fate_unknown_at, clean_look_at, inserted_entry, deleted_entry, host_deleted_at,
-    waits_for_type, waits_for_id, last_error, shown_status, shown_error, write_back_due,
+    waits_for_type, waits_for_id, waits_for_dead, waits_for_rest, usable_id, last_error, shown_status, shown_error, write_back_due,
     write_back_zoho_id
 ) ON zoho_outbox_private.entity_state TO zoho_outbox_operator;
 GRANT SELECT ON

@@ -34,3 +34,13 @@ def statement_for_host(name: str, host_table: str, zoho_id: str, *without: str) 
     return sql.SQL(statement(name, *without)).format(
         host_table=sql.Identifier("public", host_table), zoho_id=sql.Identifier(zoho_id)
     )
+
+
+@cache
+def statement_by_name(name: str, host_table: str, zoho_id: str, known_by: str | None) -> sql.Composed:
+    """As :func:`statement_for_host`, with the column by which people know a row; NULL where there is none."""
+    return sql.SQL(statement(name)).format(
+        host_table=sql.Identifier("public", host_table),
+        zoho_id=sql.Identifier(zoho_id),
+        known_by=sql.SQL("NULL::text") if known_by is None else sql.Identifier("host", known_by),
+    )

@@ -23,6 +23,8 @@ WITH verdict AS MATERIALIZED (
         fate text,
         waits_for_type text,
         waits_for_id uuid,
+        waits_for_dead boolean,
+        waits_for_rest boolean,
         waiting_for text,
         show text,
         shown_error text,
@@ -193,6 +195,8 @@ settled AS (
             WHEN state.arrived_since_claim THEN clock_timestamp()
             WHEN left_over.entity_id IS NOT NULL AND held.phase IN ('idle', 'dead')
                 THEN clock_timestamp() + interval '5 seconds'
+            -- What came to rest after it was claimed may not have been seen by it: see wake_children.sql.
+            WHEN held.phase = 'waiting' THEN COALESCE(state.leased_at, clock_timestamp())
             ELSE clock_timestamp() + make_interval(secs => COALESCE(held.due_in, 0))
         END,
         urgency = CASE WHEN state.arrived_since_claim THEN state.urgency ELSE held.urgency END,
@@ -208,7 +212,11 @@ settled AS (
         leased_at = NULL,
         zoho_id = held.zoho_id,
         sent_hash = held.sent_hash,
-        sent_at = CASE WHEN held.outcome = 'sent' THEN clock_timestamp() ELSE state.sent_at END,
+        -- Found there as it should be is as good as sent: usable_id goes by it.
+        sent_at = CASE
+            WHEN held.outcome = 'sent' OR (held.outcome = 'unchanged' AND state.sent_at IS NULL) THEN clock_timestamp()
+            ELSE state.sent_at
+        END,
         fate_unknown_at = CASE held.fate WHEN 'settled' THEN NULL ELSE state.fate_unknown_at END,
         clean_look_at = CASE held.fate
             WHEN 'settled' THEN NULL
@@ -218,16 +226,21 @@ settled AS (
         END,
         waits_for_type = held.waits_for_type,
         waits_for_id = held.waits_for_id,
+        waits_for_dead = COALESCE(held.waits_for_dead, false),
+        waits_for_rest = COALESCE(held.waits_for_rest, false),
         last_error = held.error,
         shown_status = CASE WHEN held.show IN ('synced', 'retrying', 'failed', 'skipped') THEN held.show ELSE state.shown_status END,
         shown_error = CASE WHEN held.show IS NOT NULL THEN held.shown_error ELSE state.shown_error END,
         write_back_due = CASE
-            WHEN held.show IS NULL THEN state.write_back_due
+            -- Waiting shows an error alone: a status that is still to be written stays so.
+            WHEN held.show IS NULL OR (held.show = 'waiting' AND state.write_back_due IS NOT NULL)
+                THEN state.write_back_due
             WHEN wanting.id IS NOT NULL AND lockable.id IS NULL THEN clock_timestamp() + interval '2 seconds'
         END,
         -- What stands to be written into the id column, where it could not be now.
         write_back_zoho_id = CASE
-            WHEN held.show IS NULL THEN state.write_back_zoho_id
+            WHEN held.show IS NULL OR (held.show = 'waiting' AND state.write_back_due IS NOT NULL)
+                THEN state.write_back_zoho_id
             WHEN wanting.id IS NULL OR lockable.id IS NOT NULL THEN NULL
             WHEN held.host_zoho_id IS DISTINCT FROM held.read_zoho_id THEN held.host_zoho_id
             ELSE state.write_back_zoho_id

@@ -14,7 +14,8 @@ SELECT
     installation.look_first_why,
     installation.zoho_organization_id                       AS organization_id,
     installation.organisation_name,
-    installation.organisation_mode
+    installation.organisation_mode,
+    installation.recurring_billing
 FROM zoho_outbox_private.installation AS installation
 CROSS JOIN (
     SELECT

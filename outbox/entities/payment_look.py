@@ -1,0 +1,94 @@
+"""Finding a payment in Zoho again: no list shows a reference number, so each candidate is read (sheet 0.2 and 4)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from outbox.entities.contract import Listing, Remote
+from outbox.entities.records import amount, rows_of, word
+from outbox.zoho.exchange import path_segment
+from outbox.zoho.failures import CallFailed, FailureKind
+from outbox.zoho.json_text import JsonValue
+
+ONLY_PAYMENTS = {"filter_by": "TransactionType.PAYMENT"}
+LISTING = Listing("/transactions", "transactions", ONLY_PAYMENTS, "transaction_id")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a create was sent under, whatever the row says by now. Zoho's ids; '' where there is none."""
+
+    customer_id: str
+    invoice_id: str
+    date: str
+    amount: Decimal
+
+    @property
+    def key(self) -> str:
+        """As it is remembered with an intent."""
+        return "\n".join((self.customer_id, self.invoice_id, self.date, _plain(self.amount)))
+
+    @classmethod
+    def parsed(cls, key: str) -> "Look | None":
+        """None: no create of a payment was sent under that (the intent of a refund)."""
+        match key.split("\n"):
+            case [customer_id, invoice_id, day, paid]:
+                try:
+                    return cls(customer_id, invoice_id, day, Decimal(paid))
+                except InvalidOperation:
+                    return None
+            case _:
+                return None
+
+
+def looks_of(keys: Iterable[str]) -> list[Look]:
+    """The looks among ``keys``, each once."""
+    parsed = (Look.parsed(key) for key in keys)
+    return list(dict.fromkeys(look for look in parsed if look is not None))
+
+
+def listed_under(transaction: Mapping[str, JsonValue]) -> list[str]:
+    """Day and amount, all that a transaction shows of what we sent."""
+    paid = amount(transaction, "amount")
+    if paid is None or word(transaction, "type") not in ("", "payment"):
+        return []
+    return [_candidate_key(word(transaction, "date"), paid)]
+
+
+async def candidates(remote: Remote, looks: Sequence[Look], reference: str, *, make_list: bool) -> list[str]:
+    """Ids of payments that could be it: each must be read to be known. From a list that was read before, else asked."""
+    keys = {_candidate_key(look.date, look.amount) for look in looks}
+    listed = await remote.listed(sorted(keys), make=make_list)
+    if listed is not None:
+        return list(dict.fromkeys(word(row, "transaction_id") for row in listed))
+    found: dict[str, None] = {}
+    for invoice_id in dict.fromkeys(look.invoice_id for look in looks if look.invoice_id):
+        for paid in await _payments_of(remote, invoice_id):
+            if word(paid, "reference_number") == reference:
+                found[word(paid, "payment_id")] = None
+    # Also where the invoice showed one: a create that went out twice left its second payment as credit.
+    for customer_id in dict.fromkeys(look.customer_id for look in looks if look.customer_id):
+        async for row in remote.rows(LISTING.path, LISTING.key, {"customer_id": customer_id, **ONLY_PAYMENTS}):
+            if keys.intersection(listed_under(row)):
+                found[word(row, "transaction_id")] = None
+    return [payment_id for payment_id in found if payment_id]
+
+
+async def _payments_of(remote: Remote, invoice_id: str) -> list[Mapping[str, JsonValue]]:
+    try:
+        reply = await remote.read(f"/invoices/{path_segment(invoice_id)}")
+    except CallFailed as refusal:
+        if refusal.failure.kind is FailureKind.NOT_FOUND:
+            return []
+        raise
+    invoice = reply["invoice"]
+    return rows_of(invoice, "payments") if isinstance(invoice, Mapping) else []
+
+
+def _candidate_key(day: str, paid: Decimal) -> str:
+    return f"{day} {_plain(paid)}"
+
+
+def _plain(paid: Decimal) -> str:
+    """799, 799.0 and 799.00 are one amount."""
+    return f"{paid.normalize():f}"
