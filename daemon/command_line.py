@@ -40,7 +40,11 @@ app = typer.Typer(
 
 Type = Annotated[EntityType, typer.Argument(metavar="TYPE", help="customer, subscription, invoice or payment")]
 Id = Annotated[
-    str, typer.Argument(metavar="ID", help="the row's uuid; for a customer the account number too (CT-2025-00015)")
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="the row's uuid; or a customer's account number, an invoice's number, a payment's transaction id",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -188,6 +192,66 @@ def explain(entity_type: Type, row_id: Id, as_json: Json = False) -> int:
 
 
 @app.command()
+def find(
+    entity_type: Type,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")] = False,
+) -> int:
+    """Eligible rows that Zoho does not hold as they stand.
+
+    One line and one reason each: never captured, pending, retrying, waiting, dead, changed since, and so on.
+    Reads the database alone; what was changed in Zoho is found by reconcile. Exit 0, found or not.
+    """
+    from outbox.commands.find import open_finder
+    from outbox.commands.wording import count
+
+    settings, _ = _settings()
+
+    async def work() -> int:
+        found = 0
+        async with open_finder(settings) as finder:
+            async for finding in finder.findings(entity_type):
+                found += 1
+                _print(_json(finding.as_json(), indent=None) if as_json else finding.as_text())
+        _report(f"{found} of {count(finder.eligible, 'eligible row', 'eligible rows')}")
+        if finder.not_compared:
+            _report(
+                f"{count(finder.not_compared, 'row', 'rows')} in Zoho not compared: Zoho's taxes or plans were not "
+                "read yet, which the first sending does"
+            )
+        return DONE
+
+    return _run(work)
+
+
+@app.command("retry-failed")
+def retry_failed(
+    entity: Annotated[
+        EntityType | None,
+        typer.Option("--entity", metavar="TYPE", help="Only customer, subscription, invoice or payment."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; print what failed, and why.")] = False,
+) -> int:
+    """Tries again what is dead, and now what is to be tried later.
+
+    Reopens the entries and follows them to their rest. With a running daemon or alone. Exit status 1 where something is
+    dead at its end.
+    """
+    from daemon import following
+
+    types = tuple(EntityType) if entity is None else (entity,)
+    if dry_run:
+        asked = _database_settings()
+
+        async def tell() -> int:
+            _print(await following.what_failed(asked, types))
+            return DONE
+
+        return _run(tell)
+    settings, redactor = _settings()
+    return _run(lambda: following.retry_failed(settings, types, show=_print, on_secret=redactor.register))
+
+
+@app.command()
 def sync(
     entity_type: Type,
     row_id: Id,
@@ -203,17 +267,16 @@ def sync(
     from outbox.assembly import CONNECTIONS, open_engine
     from outbox.commands import dry_run as trying
     from outbox.commands import sync as command
-    from outbox.commands.identify import parse_id, refuse_unsent, resolve
+    from outbox.commands.identify import parse_id, resolve
     from outbox.commands.opening import open_database
     from outbox.store.readings import Readings
 
     wanted = parse_id(entity_type, row_id)
     settings, redactor = _settings()
-    refuse_unsent(entity_type)
 
     async def work() -> int:
         async with open_database(settings, connections=CONNECTIONS) as database:
-            entity_id = await resolve(Readings(database), wanted)
+            entity_id = await resolve(Readings(database), entity_type, wanted)
             if dry_run:
                 tried = await trying.dry_run(
                     database, settings, entity_type, entity_id, force=force, on_secret=redactor.register
@@ -274,13 +337,34 @@ def doctor(
             "--accept-database", help="This database sends from now on, in place of the one it was copied from."
         ),
     ] = False,
+    accept_billing_mode: Annotated[
+        bool,
+        typer.Option(
+            "--accept-billing-mode",
+            help="ZOHO_RECURRING_BILLING as it is set now; lists what that bills twice or leaves unbilled.",
+        ),
+    ] = False,
 ) -> int:
-    """Accepts a database that was refused as a clone or a copy."""
+    """Accepts a database that was refused as a clone or a copy, or another ZOHO_RECURRING_BILLING."""
     from outbox.commands import doctor as command
     from outbox.commands.failures import WrongUse
 
-    if not accept_database:
-        raise WrongUse("say what to do: --accept-database makes this database the one that sends")
+    if accept_database == accept_billing_mode:
+        raise WrongUse(
+            "say what to do: --accept-database makes this database the one that sends; --accept-billing-mode lets "
+            "another ZOHO_RECURRING_BILLING hold"
+        )
+    if accept_billing_mode:
+        from outbox.commands.billing_mode import BillingSettings
+        from outbox.settings import load_settings
+
+        billing = load_settings(required=BillingSettings)
+
+        async def accept() -> int:
+            _print(await command.accept_billing_mode(billing))
+            return DONE
+
+        return _run(accept)
     settings = _database_settings()
 
     async def work() -> int:
@@ -297,6 +381,58 @@ class UndocumentedFilters(StrEnum):
     IGNORED = "ignored"
     BAD_REQUEST = "bad_request"
     NOT_FOUND = "not_found"
+
+
+class BackfillTypes(StrEnum):
+    """What ``backfill`` takes up."""
+
+    ALL = "all"
+    CUSTOMERS = "customers"
+    SUBSCRIPTIONS = "subscriptions"
+    INVOICES = "invoices"
+    PAYMENTS = "payments"
+
+
+@app.command()
+def backfill(  # noqa: PLR0917 - options, which nobody gives by position
+    types: Annotated[
+        BackfillTypes,
+        typer.Argument(metavar="[TYPES]", help="all, customers, subscriptions, invoices or payments"),
+    ] = BackfillTypes.ALL,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; print rows, requests and minutes.")
+    ] = False,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Rows enqueued in one transaction.")] = 100,
+    skip_customers: Annotated[bool, typer.Option("--skip-customers", help="Leave customers out.")] = False,
+    skip_subscriptions: Annotated[bool, typer.Option("--skip-subscriptions", help="Leave subscriptions out.")] = False,
+    skip_invoices: Annotated[bool, typer.Option("--skip-invoices", help="Leave invoices out.")] = False,
+    skip_payments: Annotated[bool, typer.Option("--skip-payments", help="Leave payments out.")] = False,
+) -> int:
+    """Brings rows to Zoho that have no Zoho id, whatever their status.
+
+    Customers first, then what hangs on them; each type is followed to its rest. With a running daemon or alone. May be
+    interrupted and begun again: nothing is sent twice. Exit status 1 where something is dead at its end.
+    """
+    from outbox.commands.failures import WrongUse
+
+    skipped = {
+        EntityType.CUSTOMER: skip_customers,
+        EntityType.SUBSCRIPTION: skip_subscriptions,
+        EntityType.INVOICE: skip_invoices,
+        EntityType.PAYMENT: skip_payments,
+    }
+    asked = [kind for kind in EntityType if types is BackfillTypes.ALL or types == f"{kind}s"]
+    chosen = tuple(kind for kind in asked if not skipped[kind])
+    if not chosen:
+        raise WrongUse(f"nothing is left to do: {types} was asked for, and --skip leaves it out")
+    from daemon import following
+
+    settings, redactor = _settings()
+    return _run(
+        lambda: following.backfill(
+            settings, chosen, batch_size=batch_size, dry_run=dry_run, show=_print, on_secret=redactor.register
+        )
+    )
 
 
 @app.command("simulate-zoho")
@@ -519,8 +655,8 @@ def _told(error: Exception) -> tuple[int, list[str]]:
         case psycopg.errors.InsufficientPrivilege():
             return FAILED, [
                 f"the role in DATABASE_URL lacks a right ({_first_line(error)}): status, explain, pause and resume "
-                "need a member of zoho_outbox_operator, sync and doctor zoho_outbox_daemon, "
-                "migrate the owner of the host's tables"
+                "need a member of zoho_outbox_operator, sync and doctor zoho_outbox_daemon, as do find, backfill and "
+                "retry-failed, migrate the owner of the host's tables"
             ]
         case (
             psycopg.errors.UndefinedFunction()

@@ -9,6 +9,10 @@
   is.
 - :mod:`outbox.commands.sync`, :mod:`outbox.commands.dry_run`, :mod:`outbox.commands.present_row`: one entity
   now, or what would be sent.
-- :mod:`outbox.commands.migrate`, :mod:`outbox.commands.pause`, :mod:`outbox.commands.doctor`,
-  :mod:`outbox.commands.simulate`: as their names say.
+- :mod:`outbox.commands.find`: rows that Zoho does not hold as they stand.
+- :mod:`outbox.commands.backfill`, :mod:`outbox.commands.backfill_plan`, :mod:`outbox.commands.backfill_screen`,
+  :mod:`outbox.commands.retry`: enqueue or reopen many, and follow them.
+- :mod:`outbox.commands.doctor`, :mod:`outbox.commands.billing_mode`: the ways out of refusals to start, and what one
+  of them would cost.
+- :mod:`outbox.commands.migrate`, :mod:`outbox.commands.pause`, :mod:`outbox.commands.simulate`: as their names say.
 """

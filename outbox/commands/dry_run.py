@@ -6,7 +6,7 @@ alternative, deciding a second time what would be sent, drifts.
 """
 
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import assert_never
@@ -19,14 +19,19 @@ from outbox.commands.present_row import attempt, named_by, read_row
 from outbox.commands.sync import needs_entry, nothing_to_send, stop_in_words
 from outbox.commands.wording import one_line
 from outbox.database import Database, Row
-from outbox.entities.contract import AnyEntity
+from outbox.entities.catalogue import CatalogueKind
+from outbox.entities.contract import AnyEntity, Remote
 from outbox.entities.registry import ENTITIES
 from outbox.sending.attempt import Ended, Sender
+from outbox.sending.catalogue import Catalogues
+from outbox.sending.listing import Listings
 from outbox.sending.terms import SendingTerms
 from outbox.settings import Settings
 from outbox.store.access_token import DatabaseTokenVault
 from outbox.store.budget import SharedBudget
+from outbox.store.catalogue import CatalogueStore
 from outbox.store.installation import WrongDatabase
+from outbox.store.listing import ListingStore
 from outbox.store.organisation import OrganisationStore
 from outbox.store.protocol import Claim, Lease, OutboxStore
 from outbox.store.readings import Readings
@@ -37,6 +42,7 @@ from outbox.zoho.client import BeforeDeparture, ZohoClient
 from outbox.zoho.connection import open_http
 from outbox.zoho.exchange import ApiReply, ApiRequest
 from outbox.zoho.failures import Failure
+from outbox.zoho.json_text import JsonValue
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,29 @@ class SilentOrganisation(OrganisationStore):
         return failure.failure_class in (FailureClass.THROTTLED, FailureClass.AUTH)
 
 
+class ReadingCatalogues(CatalogueStore):
+    """Keeps nothing of what Zoho was asked."""
+
+    async def store(self, kind: CatalogueKind, rows: Sequence[Mapping[str, JsonValue]]) -> None:
+        """Not kept."""
+
+
+class ReadingListings(Listings):
+    """Goes by a list that is there, and makes none."""
+
+    async def look(
+        self,
+        entity: AnyEntity,
+        claim: Claim,
+        remote: Remote,
+        keys: Sequence[str],
+        *,
+        make: bool,  # noqa: ARG002
+    ) -> Sequence[Mapping[str, JsonValue]] | None:
+        """As the sending one, but for making a list."""
+        return await super().look(entity, claim, remote, keys, make=False)
+
+
 async def dry_run(
     database: Database,
     settings: Settings,
@@ -133,7 +162,7 @@ async def dry_run(
             holder = State.from_row(state).holder
             return DryRun(named, f"nothing would be sent by this command: {holder} sends it now", False)
         if not force and not entries["entries"]:
-            answer = nothing_to_send(entity, row, state, sender.terms.mapping)
+            answer = await nothing_to_send(entity, row, state, sender)
             if answer is not None:
                 return DryRun(named, answer.said, answer.in_zoho)
         claim = _imagined_claim(entity, entity_id, state, entries, installation, force=force)
@@ -157,7 +186,9 @@ async def _sender(
         store = ReadingStore(database, session, clock, settings.outbox_lease_seconds)
         organisation = SilentOrganisation(database, settings.zoho_time_zone)
         terms = SendingTerms.from_settings(settings, payloads_allowed=False)
-        yield Sender(client, store, organisation, clock, terms), client
+        catalogues = Catalogues(ReadingCatalogues(database))
+        listings = ReadingListings(ListingStore(database, clock))
+        yield Sender(client, store, organisation, clock, terms, catalogues, listings), client
 
 
 def _imagined_claim(
@@ -206,6 +237,12 @@ def _refuse_wrong_database(installation: Row, settings: Settings) -> None:
         raise WrongDatabase(
             f"nothing would be sent: this database belongs to the Zoho organisation {stored}, and "
             f"ZOHO_BILLING_ORGANIZATION_ID is {settings.zoho_billing_organization_id}: correct the setting"
+        )
+    billing = installation["recurring_billing"]
+    if billing is not None and billing != settings.zoho_recurring_billing:
+        raise WrongDatabase(
+            f"nothing would be sent: ZOHO_RECURRING_BILLING was {billing!r} at the first run and is "
+            f"{settings.zoho_recurring_billing.value!r} now: set it back, or zoho-outbox doctor --accept-billing-mode"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from outbox.commands.facts import Facts, gather
-from outbox.commands.identify import refuse_unsent, resolve
+from outbox.commands.identify import resolve
 from outbox.commands.opening import open_database
 from outbox.commands.verdict import verdict
 from outbox.commands.wording import columns, moment, one_line
@@ -24,7 +24,12 @@ class Explanation:
     verdict: str
 
     def as_json(self) -> dict[str, Any]:
-        """Keys: entity_type, entity_id, named, verdict, row, state, entries, attempts."""
+        """Keys: entity_type, entity_id, named, verdict, row, state, awaited, entries, attempts.
+
+        ``row`` (null: not there, or not to be read), ``state`` (null: never captured), ``awaited`` (null: it waits for
+        nothing), and the items of ``entries`` and ``attempts`` have the attributes of the classes in
+        :mod:`outbox.commands.facts` as keys.
+        """
         facts = self.facts
         return {
             "entity_type": facts.entity_type,
@@ -33,6 +38,7 @@ class Explanation:
             "verdict": self.verdict,
             "row": None if facts.host is None else asdict(facts.host),
             "state": None if facts.state is None else asdict(facts.state),
+            "awaited": None if facts.awaited is None else asdict(facts.awaited),
             "entries": [asdict(entry) for entry in facts.entries],
             "attempts": [asdict(attempt) for attempt in facts.attempts],
         }
@@ -48,10 +54,9 @@ class Explanation:
 
 async def explain(settings: DatabaseSettings, entity_type: EntityType, wanted: UUID | str) -> Explanation:
     """Reads the story. Raises :class:`outbox.commands.failures.CommandFailed` for a row that nobody knows."""
-    refuse_unsent(entity_type)
     async with open_database(settings) as database:
         readings = Readings(database)
-        entity_id = await resolve(readings, wanted)
+        entity_id = await resolve(readings, entity_type, wanted)
         # The zone is for reports of throttling, which a reader never makes.
         organisation = OrganisationStore(database, "UTC")
         facts = await gather(readings, organisation, entity_type, entity_id)
@@ -66,7 +71,6 @@ def _row(facts: Facts) -> list[str]:
         f"row       status {host.sync_status or '-'}, Zoho id {host.zoho_id or '-'}, "
         f"last synced {moment(host.last_synced_at)}",
         f"          error {one_line(host.last_sync_error)}",
-        *([f"          not eligible: {host.ineligible}"] if host.ineligible else []),
     ]
 
 

@@ -1,15 +1,15 @@
 """All that decides where a row stands, read in one go."""
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from outbox.commands.failures import CommandFailed
-from outbox.database import Database, Row
-from outbox.entities.registry import ENTITIES
+from outbox.database import Row
 from outbox.store.organisation import OrganisationNow, OrganisationStore
 from outbox.store.readings import Readings, Unreadable
-from outbox.vocabulary import EntityType, EntryStatus, Outcome, Phase
+from outbox.vocabulary import Awaited, EntityType, EntryStatus, Outcome, Phase
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,11 @@ class HostRow:
     """The host row, as far as the sync shows itself in it."""
 
     known_as: str | None
-    """Account number or the like."""
+    """Account number, invoice number or transaction id."""
     zoho_id: str | None
     sync_status: str | None
     last_synced_at: datetime | None
     last_sync_error: str | None
-    ineligible: str | None
-    """Why it is not to be sent."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class State:
     sent_at: datetime | None
     fate_unknown_at: datetime | None
     host_deleted_at: datetime | None
-    waits_for: tuple[EntityType, UUID] | None
+    waits_for: tuple[Awaited, UUID] | None
     last_error: str | None
     shown_status: str | None
     write_back_due: datetime | None
@@ -75,7 +73,7 @@ class State:
             sent_at=row["sent_at"],
             fate_unknown_at=row["fate_unknown_at"],
             host_deleted_at=row["host_deleted_at"],
-            waits_for=None if waits is None else (EntityType(waits), row["waits_for_id"]),
+            waits_for=None if waits is None else (Awaited(waits), row["waits_for_id"]),
             last_error=row["last_error"],
             shown_status=row["shown_status"],
             write_back_due=row["write_back_due"],
@@ -139,6 +137,22 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class AwaitedRow:
+    """What a row waits for, as far as this role may see it. A package has no phase: it is not sent."""
+
+    awaited: Awaited
+    id: UUID
+    handle: str
+    """What to type for ID."""
+    exists: bool | None
+    """Whether the host has it; None: it may not be read, or is a package."""
+    phase: Phase | None
+    """None: it was never captured."""
+    zoho_id: str | None
+    last_error: str | None
+
+
+@dataclass(frozen=True)
 class Facts:
     """One row's whole story, and what stops sending as a whole."""
 
@@ -157,6 +171,8 @@ class Facts:
     organisation: OrganisationNow
     daemons: int
     """Daemons that were heard of within the last minute."""
+    awaited: AwaitedRow | None
+    """Where it waits: what for."""
 
     @property
     def handle(self) -> str:
@@ -168,6 +184,11 @@ class Facts:
         """'customer CT-2025-00015'."""
         return f"{self.entity_type} {self.handle}"
 
+    @property
+    def typed(self) -> str:
+        """TYPE and ID as a shell takes them."""
+        return f"{self.entity_type} {shlex.quote(self.handle)}"
+
 
 async def gather(
     readings: Readings, organisation: OrganisationStore, entity_type: EntityType, entity_id: UUID
@@ -178,25 +199,36 @@ async def gather(
     entries = await readings.entries(entity_type, entity_id)
     if not host and state is None and not entries:
         raise CommandFailed(f"there is no {entity_type} {entity_id}, and there never was since installation: check it")
+    known = None if state is None else State.from_row(state)
     return Facts(
         entity_type=entity_type,
         entity_id=entity_id,
         now=(await readings.installation())["now"],
         host=None if host is None or isinstance(host, Unreadable) else HostRow(**host),
         host_readable=not isinstance(host, Unreadable),
-        state=None if state is None else State.from_row(state),
+        state=known,
         not_admitted=(await readings.open_entries(entity_type, entity_id))["not_admitted"],
         entries=tuple(map(Entry.from_row, entries)),
         attempts=tuple(Attempt(**row) for row in await readings.attempts(entity_type, entity_id)),
         organisation=await organisation.now(),
         daemons=sum(row["alive"] and row["kind"] == "daemon" for row in await readings.sessions()),
+        awaited=None if known is None or known.waits_for is None else await _awaited(readings, *known.waits_for),
     )
 
 
-async def name_of(database: Database, entity_type: EntityType, entity_id: UUID) -> str:
-    """The row as people know it, where that can be read: 'customer CT-2025-00015'."""
-    known: str | None = None
-    if entity_type in ENTITIES:
-        host = await Readings(database).host_row(entity_type, entity_id)
-        known = None if host is None or isinstance(host, Unreadable) else host["known_as"]
-    return f"{entity_type} {known or entity_id}"
+async def _awaited(readings: Readings, awaited: Awaited, awaited_id: UUID) -> AwaitedRow:
+    if awaited is Awaited.PACKAGE:
+        return AwaitedRow(awaited, awaited_id, str(awaited_id), None, None, None, None)
+    entity_type = EntityType(awaited)
+    host = await readings.host_row(entity_type, awaited_id)
+    state = await readings.state(entity_type, awaited_id)
+    known_as = None if host is None or isinstance(host, Unreadable) else host["known_as"]
+    return AwaitedRow(
+        awaited=awaited,
+        id=awaited_id,
+        handle=known_as or str(awaited_id),
+        exists=None if isinstance(host, Unreadable) else host is not None,
+        phase=None if state is None else Phase(state["phase"]),
+        zoho_id=None if state is None else state["zoho_id"],
+        last_error=None if state is None else state["last_error"],
+    )

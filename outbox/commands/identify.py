@@ -1,51 +1,77 @@
-"""Which row TYPE and ID mean: a uuid, or for customers the account number that people know."""
+"""Which row TYPE and ID mean: a uuid, or what people know the row by."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from outbox.commands.failures import CommandFailed, WrongUse
-from outbox.entities.registry import ENTITIES
+from outbox.host_tables import HOST_TABLES
 from outbox.store.readings import Readings, Unreadable
 from outbox.vocabulary import EntityType
 
-LONGEST_ACCOUNT_NUMBER = 20
-"""Of ``customers.account_number`` (host-schema)."""
+
+@dataclass(frozen=True)
+class Handle:
+    """What people call a row of a type, beside its uuid."""
+
+    called: str
+    example: str
+    longest: int
+    """Characters; of the host's column where that has a bound (host-schema)."""
+    also_called: str | None = None
+
+
+HANDLES: dict[EntityType, Handle] = {
+    EntityType.CUSTOMER: Handle("account number", "CT-2025-00015", 20),
+    EntityType.INVOICE: Handle("invoice number", "INV-2025-00001", 100),
+    EntityType.PAYMENT: Handle("transaction id", "NC-0001", 200, also_called="reference"),
+}
+"""Types whose :class:`~outbox.host_tables.HostTable` has ``known_by``. A service has nothing that names it alone."""
 
 
 def parse_id(entity_type: EntityType, text: str) -> UUID | str:
-    """A uuid, or the account number of a customer. Raises :class:`WrongUse`."""
+    """A uuid, or what people know the row by. Raises :class:`WrongUse`."""
     wanted = text.strip()
     try:
         return UUID(wanted)
     except ValueError:
         pass
-    if entity_type is not EntityType.CUSTOMER:
-        raise WrongUse(f"{text!r} is no uuid: give the id of the {entity_type}'s row")
-    if not wanted or len(wanted) > LONGEST_ACCOUNT_NUMBER or not wanted.isprintable():
+    handle = HANDLES.get(entity_type)
+    if handle is None:
+        table = HOST_TABLES[entity_type].name
+        raise WrongUse(f"{text!r} is no uuid: give the id of the {entity_type}'s row in {table}")
+    if not wanted or len(wanted) > handle.longest or not wanted.isprintable():
         raise WrongUse(
-            f"{text!r} is neither a uuid nor an account number: give the customer's id, or something like CT-2025-00015"
+            f"{text!r} is neither a uuid nor {_article(handle.called)}: give the {entity_type}'s id, "
+            f"or something like {handle.example}"
         )
     return wanted
 
 
-def refuse_unsent(entity_type: EntityType) -> None:
-    """Raises :class:`CommandFailed` for a type that this version does not send."""
-    if entity_type not in ENTITIES:
-        sent = ", ".join(f"{known}s" for known in ENTITIES)
-        raise CommandFailed(
-            f"{entity_type}s are not sent by this version of zoho-outbox, only {sent}: nothing of them is captured"
-        )
-
-
-async def resolve(readings: Readings, wanted: UUID | str) -> UUID:
-    """The row's id. Raises :class:`CommandFailed` where no customer has the account number."""
+async def resolve(readings: Readings, entity_type: EntityType, wanted: UUID | str) -> UUID:
+    """The row's id. Raises :class:`CommandFailed` where no row is called so, or several are."""
     if isinstance(wanted, UUID):
         return wanted
-    found = await readings.customer_by_account_number(wanted)
-    if isinstance(found, Unreadable):
-        raise CommandFailed(
-            f"role {await readings.role()} may not read public.customers, so {wanted!r} cannot be looked up: "
-            "give the customer's uuid, or let the owner of the tables run zoho-outbox migrate, which grants it"
-        )
-    if found is None:
-        raise CommandFailed(f"there is no customer with the account number {wanted!r}: check it")
-    return found
+    table, handle = HOST_TABLES[entity_type], HANDLES[entity_type]
+    for column, called in ((table.known_by, handle.called), (table.also_known_by, handle.also_called)):
+        if column is None:
+            continue
+        found = await readings.known_as(entity_type, column, wanted)
+        if isinstance(found, Unreadable):
+            raise CommandFailed(
+                f"role {await readings.role()} may not read public.{table.name}.{column}, so {wanted!r} cannot be "
+                f"looked up: give the {entity_type}'s uuid, or let the owner of the tables run zoho-outbox migrate, "
+                "which grants what operators may see"
+            )
+        if len(found) > 1:
+            raise CommandFailed(
+                f"several {entity_type}s have the {called} {wanted!r} ({found[0]}, {found[1]}): "
+                f"give the uuid or the {handle.called} of one"
+            )
+        if found:
+            return found[0]
+    either = f"{handle.called} or {handle.also_called}" if handle.also_called else handle.called
+    raise CommandFailed(f"there is no {entity_type} with the {either} {wanted!r}: check it")
+
+
+def _article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -1,13 +1,13 @@
-"""The host row as it is now, for an attempt; also one that Python cannot hold."""
+"""Host rows as they are now; also those that Python cannot hold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from outbox.database import Database
+from outbox.database import Database, Row
 from outbox.entities.contract import AnyEntity
 from outbox.sending.attempt import Ended, Sender
 from outbox.store.protocol import Claim
@@ -27,6 +27,20 @@ async def read_row(database: Database, entity: AnyEntity, entity_id: UUID) -> An
             return (await entity.read(connection, [entity_id])).get(entity_id)
     except psycopg.DataError as undecodable:
         return Undecodable(undecodable)
+
+
+async def read_rows(
+    connection: psycopg.AsyncConnection[Row], entity: AnyEntity, ids: Sequence[UUID]
+) -> dict[UUID, Any | Undecodable]:
+    """The present host rows. One that cannot be held does not hide its neighbours: they are read without it."""
+    try:
+        async with connection.transaction():
+            return dict(await entity.read(connection, ids))
+    except psycopg.DataError as undecodable:
+        if len(ids) == 1:
+            return {ids[0]: Undecodable(undecodable)}
+    half = len(ids) // 2
+    return await read_rows(connection, entity, ids[:half]) | await read_rows(connection, entity, ids[half:])
 
 
 def named_by(entity: AnyEntity, row: Any | Undecodable | None, entity_id: UUID) -> str:

@@ -12,7 +12,8 @@ from uuid import UUID
 from outbox.commands.opening import open_database
 from outbox.database import Database, Row
 from outbox.entities.registry import ENTITIES
-from outbox.settings import AtLeastOne, Count, DatabaseSettings, Percent, Settings
+from outbox.host_tables import HOST_TABLES
+from outbox.settings import AtLeastOne, Count, DatabaseSettings, OnSuspend, Percent, RecurringBilling, Settings
 from outbox.store.budget import BURST
 from outbox.store.organisation import OrganisationStore
 from outbox.store.readings import Readings, Unreadable
@@ -23,7 +24,7 @@ COSTLY_SHARE = 20
 
 
 class StatusSettings(DatabaseSettings):
-    """The database, and the limits that the quota is shown against. No credential of Zoho is needed."""
+    """The database, the limits that the quota is shown against, and what makes rows eligible. No credentials."""
 
     zoho_requests_per_minute: Count = Settings.model_fields["zoho_requests_per_minute"].default
     zoho_daily_request_limit: Count = Settings.model_fields["zoho_daily_request_limit"].default
@@ -32,11 +33,17 @@ class StatusSettings(DatabaseSettings):
     zoho_time_zone: Annotated[str, *Settings.model_fields["zoho_time_zone"].metadata] = Settings.model_fields[
         "zoho_time_zone"
     ].default
+    zoho_recurring_billing: Annotated[RecurringBilling, *Settings.model_fields["zoho_recurring_billing"].metadata] = (
+        Settings.model_fields["zoho_recurring_billing"].default
+    )
+    zoho_on_suspend: Annotated[OnSuspend, *Settings.model_fields["zoho_on_suspend"].metadata] = Settings.model_fields[
+        "zoho_on_suspend"
+    ].default
 
 
 @dataclass(frozen=True)
 class TypeCounts:
-    """Of one type. ``eligible`` and ``in_zoho`` None: this role may not read the host's table."""
+    """Of one type. ``eligible`` and ``in_zoho`` None: this role may not read what decides about them."""
 
     eligible: int | None
     in_zoho: int | None
@@ -168,11 +175,11 @@ class StatusReader:
 
     async def read(self) -> Status:
         """The present status."""
+        installation = await self._readings.installation()
         if monotonic() >= self._costly_again_at:
             started = monotonic()
-            await self._count()
+            await self._count(installation["recurring_billing"] or self._settings.zoho_recurring_billing)
             self._costly_again_at = monotonic() + COSTLY_SHARE * (monotonic() - started)
-        installation = await self._readings.installation()
         return Status(
             now=installation["now"],
             by_type=self._counts,
@@ -185,31 +192,35 @@ class StatusReader:
             remarks=self._remarks,
         )
 
-    async def _count(self) -> None:
+    async def _count(self, recurring_billing: str) -> None:
+        """``recurring_billing`` is that of the first run, where there was one: daemons refuse any other."""
         standing: dict[EntityType, dict[str, int]] = {entity_type: {} for entity_type in ENTITIES}
         for row in await self._readings.standing():
             standing.setdefault(EntityType(row["entity_type"]), {})[row["standing"]] = row["entities"]
-        customers = await self._readings.eligible_customers()
-        eligible: Mapping[str, int | None] = {"eligible": None, "in_zoho": None}
-        if isinstance(customers, Unreadable):
-            self._remarks = (
-                f"role {await self._readings.role()} may not read public.customers: eligible rows are not counted; "
-                "the owner of the tables grants it with zoho-outbox migrate",
-            )
-        else:
-            self._remarks = ()
-            eligible = customers
+        unreadable = []
         for entity_type, counts in standing.items():
-            of_rows = eligible if entity_type is EntityType.CUSTOMER else {"eligible": None, "in_zoho": None}
+            of_rows = await self._readings.eligible(
+                entity_type, recurring_billing=recurring_billing, on_suspend=self._settings.zoho_on_suspend
+            )
+            if isinstance(of_rows, Unreadable):
+                unreadable.append(f"public.{HOST_TABLES[entity_type].name}")
+            known = None if isinstance(of_rows, Unreadable) else of_rows
             self._counts[entity_type] = TypeCounts(
-                eligible=of_rows["eligible"],
-                in_zoho=of_rows["in_zoho"],
+                eligible=None if known is None else known["eligible"],
+                in_zoho=None if known is None else known["in_zoho"],
                 pending=counts.get("pending", 0),
                 waiting=counts.get("waiting", 0),
                 processing=counts.get("processing", 0),
                 retrying=counts.get("retrying", 0),
                 dead=counts.get("dead", 0),
                 skipped=counts.get("skipped", 0),
+            )
+        self._remarks = ()
+        if unreadable:
+            self._remarks = (
+                f"role {await self._readings.role()} may not read what makes rows of {', '.join(unreadable)} eligible: "
+                "they are not counted; the daemon's role can, and the owner of the tables grants what operators may "
+                "see with zoho-outbox migrate",
             )
         open_rows = [row for row in await self._readings.backlog() if row["status"] != EntryStatus.DEAD]
         self._backlog = Backlog(
@@ -234,14 +245,16 @@ class StatusReader:
 
     async def _leases(self) -> tuple[LeaseStatus, ...]:
         rows = await self._readings.leases()
-        names: dict[UUID, str] = {}
-        if rows:
-            found = await self._readings.account_numbers([row["entity_id"] for row in rows])
-            names = {} if isinstance(found, Unreadable) else found
+        names: dict[tuple[EntityType, UUID], str] = {}
+        for entity_type in {EntityType(row["entity_type"]) for row in rows}:
+            ids = [row["entity_id"] for row in rows if row["entity_type"] == entity_type]
+            found = await self._readings.names(entity_type, ids)
+            if not isinstance(found, Unreadable):
+                names |= {(entity_type, entity_id): name for entity_id, name in found.items()}
         return tuple(
             LeaseStatus(
                 **{**row, "entity_type": EntityType(row["entity_type"])},
-                named=f"{row['entity_type']} {names.get(row['entity_id'], row['entity_id'])}",
+                named=f"{row['entity_type']} {names.get((row['entity_type'], row['entity_id']), row['entity_id'])}",
             )
             for row in rows
         )

@@ -127,7 +127,7 @@ def _cells(counts: TypeCounts) -> tuple[str, ...]:
         counts.dead,
         counts.skipped,
     )
-    return tuple("?" if value is None else str(value) for value in values)
+    return tuple("-" if value is None else str(value) for value in values)
 
 
 def _session(session: SessionStatus) -> str:

@@ -21,8 +21,8 @@ from outbox.commands.failures import CommandFailed
 from outbox.commands.present_row import Undecodable, attempt, named_by, read_row
 from outbox.commands.wording import count, moment, one_line
 from outbox.database import DatabaseUnavailable, Row
-from outbox.entities.contract import AnyEntity, CannotMap, Terms
-from outbox.sending.attempt import Ended
+from outbox.entities.contract import AnyEntity, CannotMap
+from outbox.sending.attempt import Ended, Sender
 from outbox.store.installation import WrongDatabase, record_organisation
 from outbox.store.organisation import OrganisationNow
 from outbox.store.protocol import Claim, ForeignDatabase, Settlement, Verdict, released
@@ -70,7 +70,7 @@ async def sync(
         raise CommandFailed(f"there is no {entity_type} {entity_id}: check it")
     named = named_by(entity, row, entity_id)
     if not force and not waiting["entries"]:
-        answer = nothing_to_send(entity, row, state, engine.sender.terms.mapping)
+        answer = await nothing_to_send(entity, row, state, engine.sender)
         if answer is not None:
             return SyncResult(f"{named}: {answer.said}", answer.in_zoho)
     if needs_entry(state, waiting, force=force):
@@ -100,23 +100,27 @@ def needs_entry(state: Row | None, waiting: Row, *, force: bool) -> bool:
     return force or dead or not waiting["entries"]
 
 
-def nothing_to_send(
-    entity: AnyEntity, row: Any | Undecodable | None, state: Row | None, terms: Terms
+async def nothing_to_send(
+    entity: AnyEntity, row: Any | Undecodable | None, state: Row | None, sender: Sender
 ) -> SyncResult | None:
     """Why an entity with no open entry needs no sending; None: it does. As the attempt itself decides."""
+    terms = sender.terms.of_today(sender.clock, Urgency.LIVE)
     if row is None:
         return SyncResult("the row is gone and that was noted: nothing to send", False)
     if isinstance(row, Undecodable):
         return None
-    if reason := entity.ineligible(row):
+    if reason := entity.ineligible(row, terms):
         return SyncResult(f"skipped, {reason}", False)
     if state is None or state["zoho_id"] is None or state["phase"] != Phase.IDLE:
         return None
     in_row = (entity.zoho_id(row) or "").strip() or None
     if in_row != state["zoho_id"] and not (in_row is None and state["id_not_written"]):
         return None
+    known = await sender.catalogues.as_stored(terms, entity.needs)
+    if known is None or entity.prerequisites(row, terms):
+        return None
     try:
-        desired = entity.desired(row, terms).hash
+        desired = entity.desired(row, known).hash
     except (CannotMap, UnsendableText):
         return None
     if desired != state["sent_hash"]:

@@ -1,11 +1,12 @@
 """Why a row is where it is and what to do next, in one sentence: a pure function of the facts."""
 
+import shlex
 from typing import assert_never
 
 from outbox.commands.facts import Facts, State
 from outbox.commands.wording import moment, one_line
 from outbox.host_tables import HOST_TABLES
-from outbox.vocabulary import EntryStatus, OrganisationState, Phase, SyncStatus
+from outbox.vocabulary import Awaited, EntryStatus, OrganisationState, Phase, SyncStatus
 
 
 def verdict(facts: Facts) -> str:
@@ -23,7 +24,7 @@ def verdict(facts: Facts) -> str:
         case Phase.SCHEDULED:
             return _scheduled(facts, state)
         case Phase.WAITING:
-            return _waiting(facts, state)
+            return _waiting(facts)
         case Phase.DEAD:
             return _dead(facts, state)
         case Phase.IDLE:
@@ -58,8 +59,7 @@ def obstacle(facts: Facts) -> str | None:
     if stopped is not None:
         return f"{stopped}; besides, {nobody}"
     return (
-        f"{nobody}: start it (systemctl start zoho-outbox), or send this row alone with "
-        f"zoho-outbox sync {facts.entity_type} {facts.handle}"
+        f"{nobody}: start it (systemctl start zoho-outbox), or send this row alone with zoho-outbox sync {facts.typed}"
     )
 
 
@@ -91,13 +91,26 @@ def _scheduled(facts: Facts, state: State) -> str:
     return what if hindrance is None else f"{what}; {hindrance}"
 
 
-def _waiting(facts: Facts, state: State) -> str:
+def _waiting(facts: Facts) -> str:
     named = next((entry.waiting_for for entry in facts.entries if entry.status is EntryStatus.WAITING), None)
-    waits_for = state.waits_for
-    if named is None and waits_for is not None:
-        named = f"{waits_for[0]} {waits_for[1]}"
-    ask = f"; zoho-outbox explain {waits_for[0]} {waits_for[1]} says why it is not" if waits_for is not None else ""
-    return f"waiting for {named}: it is sent by itself as soon as that is in Zoho{ask}"
+    parent = facts.awaited
+    if parent is None:  # The state's CHECK forbids it.
+        return f"waiting for {named or 'something that nobody named'}; report it"
+    own_name = f"{parent.awaited} {parent.handle}"
+    named = named or own_name
+    if parent.awaited is Awaited.PACKAGE:
+        return f"waiting for {named}: it is sent by itself as soon as that is done"
+    if parent.zoho_id is not None:
+        return _pending(facts, f"waited for {named}, which is in Zoho by now")
+    explain = f"zoho-outbox explain {parent.awaited} {shlex.quote(parent.handle)}"
+    if parent.phase is Phase.DEAD:
+        return (
+            f"waiting for {own_name}, which is dead: {one_line(parent.last_error)}; when that is mended and in Zoho, "
+            f"this one is sent by itself ({explain} tells more)"
+        )
+    if parent.exists is False and parent.phase is None:
+        return f"waiting for {named}; it is sent by itself as soon as there is such a row and it is in Zoho"
+    return f"waiting for {named}: it is sent by itself as soon as that is in Zoho; {explain} says why it is not"
 
 
 def _dead(facts: Facts, state: State) -> str:
@@ -105,14 +118,15 @@ def _dead(facts: Facts, state: State) -> str:
     when = f" since {moment(since)}" if since is not None else ""
     return (
         f"dead{when}: {one_line(state.last_error)}; when that is mended, edit the row or run "
-        f"zoho-outbox sync {facts.entity_type} {facts.handle}"
+        f"zoho-outbox sync {facts.typed}"
     )
 
 
 def _at_rest(facts: Facts, state: State) -> str:
     in_row = ((facts.host.zoho_id if facts.host is not None else None) or "").strip() or None
     if state.shown_status == SyncStatus.SKIPPED:
-        return f"skipped: {one_line(state.last_error)}; nothing is sent unless the row changes"
+        newest = next((entry.last_error for entry in facts.entries if entry.status is EntryStatus.SKIPPED), None)
+        return f"skipped: {one_line(state.last_error or newest)}; nothing is sent unless the row changes"
     if state.zoho_id is None:
         return (
             "at rest and not in Zoho: its last entry was taken back before anything was sent; "
@@ -121,7 +135,7 @@ def _at_rest(facts: Facts, state: State) -> str:
     if facts.host is not None and in_row is None and not state.id_not_written:
         return (
             f"its Zoho id {state.zoho_id} was cleared by hand, which means forget it: the next change, or "
-            f"zoho-outbox sync {facts.entity_type} {facts.handle}, searches Zoho and creates it only if it is not there"
+            f"zoho-outbox sync {facts.typed}, searches Zoho and creates it only if it is not there"
         )
     since = state.sent_at or (facts.host.last_synced_at if facts.host is not None else None)
     late = "; its status columns are written as soon as the row's lock is free" if state.write_back_due else ""
@@ -135,15 +149,13 @@ def _never_captured(facts: Facts) -> str:
             f"never captured, as far as this role may see: it has not changed since installation; "
             f"to enqueue it, {_enqueue(facts)}"
         )
-    if facts.host is not None and facts.host.ineligible is not None:
-        return f"never captured, and not eligible: {facts.host.ineligible}"
     return (
         "never captured: it has not changed since zoho-outbox was installed, or the change went past the triggers; "
-        f"to enqueue it, {_enqueue(facts)}"
+        f"to enqueue it, {_enqueue(facts)} (a row that is not to be sent is then skipped with the reason)"
     )
 
 
 def _enqueue(facts: Facts) -> str:
     table = HOST_TABLES[facts.entity_type].name
     by_sql = f"UPDATE public.{table} SET zoho_sync_status = 'pending' WHERE id = '{facts.entity_id}'"  # noqa: S608
-    return f"zoho-outbox sync {facts.entity_type} {facts.handle}, or {by_sql}"
+    return f"zoho-outbox sync {facts.typed}, or {by_sql}"
