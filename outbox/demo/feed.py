@@ -9,101 +9,12 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from outbox.demo.feed_statements import COUNTS, ENTRIES, HOST_ROWS, NOT_SYNCED, SENDS, UNSETTLED
 from outbox.store.statements import statement
 from outbox.vocabulary import Change, EntityType, EntryStatus, OrganisationState, Outcome
 
 _ID_WINDOW = 500
 """Ids are not in commit order: an entry may appear below one that was seen already, but not far below."""
-
-_ENTRIES = """
-SELECT
-    entry.id,
-    entry.entity_type,
-    entry.entity_id,
-    entry.status,
-    entry.revision,
-    entry.change,
-    entry.requested_by,
-    entry.outcome,
-    entry.waiting_for,
-    entry.last_error,
-    entry.zoho_id,
-    entry.next_attempt_at,
-    entry.created_at,
-    entry.finished_at,
-    customer.account_number,
-    COALESCE(NULLIF(customer.business_name, ''), concat_ws(' ', customer.first_name, customer.last_name)) AS name
-FROM public.zoho_outbox AS entry
-LEFT JOIN public.customers AS customer
-    ON entry.entity_type = 'customer' AND customer.id = entry.entity_id
-WHERE entry.id > %(after)s OR entry.finished_at IS NULL OR entry.id = ANY (%(open)s)
-ORDER BY entry.id
-"""
-
-_SENDS = """
-SELECT DISTINCT ON (log.outbox_id)
-    log.outbox_id,
-    log.request_payload ->> 'method' AS method,
-    log.request_payload ->> 'path'   AS path,
-    log.duration_ms,
-    log.api_calls
-FROM public.zoho_sync_logs AS log
-WHERE log.outbox_id = ANY (%(ids)s)
-ORDER BY log.outbox_id, log.created_at DESC
-"""
-
-_COUNTS = """
-SELECT COALESCE(open.status, customer.zoho_sync_status) AS standing, count(*)
-FROM public.customers AS customer
-LEFT JOIN LATERAL (
-    SELECT entry.status
-    FROM public.zoho_outbox AS entry
-    WHERE entry.entity_type = 'customer' AND entry.entity_id = customer.id AND entry.finished_at IS NULL
-    ORDER BY entry.id DESC
-    LIMIT 1
-) AS open ON true
-GROUP BY 1
-"""
-
-_UNSETTLED = """
-SELECT EXISTS (
-    SELECT FROM public.zoho_outbox AS entry
-    WHERE entry.finished_at IS NULL AND entry.status IN ('pending', 'processing')
-)
-"""
-
-_NOT_SYNCED = """
-SELECT latest.*
-FROM (
-    SELECT DISTINCT ON (entry.entity_type, entry.entity_id)
-        entry.entity_type,
-        entry.status,
-        COALESCE(entry.waiting_for, entry.last_error, entry.outcome) AS reason,
-        COALESCE(customer.account_number, entry.entity_id::text)     AS key,
-        COALESCE(NULLIF(customer.business_name, ''), concat_ws(' ', customer.first_name, customer.last_name)) AS name
-    FROM public.zoho_outbox AS entry
-    LEFT JOIN public.customers AS customer
-        ON entry.entity_type = 'customer' AND customer.id = entry.entity_id
-    ORDER BY entry.entity_type, entry.entity_id, entry.id DESC
-) AS latest
-WHERE latest.status <> 'done'
-ORDER BY latest.status, latest.key
-"""
-
-_HOST_ROWS = """
-SELECT
-    customer.id,
-    customer.account_number,
-    customer.zoho_billing_customer_id AS zoho_id,
-    customer.zoho_sync_status         AS status,
-    customer.zoho_last_synced_at      AS synced_at,
-    customer.zoho_last_sync_error     AS error,
-    (
-        SELECT count(*) FROM public.zoho_sync_logs AS log
-        WHERE log.entity_type = 'customer' AND log.entity_id = customer.id AND log.status = 'success'
-    )                                 AS logged
-FROM public.customers AS customer
-"""
 
 
 @dataclass(frozen=True)
@@ -113,9 +24,11 @@ class Event:
     entries: tuple[int, ...]
     """The entry; before it, those that one send carried with it."""
     entity_type: EntityType
+    entity_id: UUID
     key: str
-    """What people call the row: the account number, else the id."""
+    """What people call the row: account number, invoice number, transaction id; a service by its customer's."""
     name: str
+    """Of the customer; what was sold, raised or paid."""
     change: Change
     """Of the first entry."""
     status: EntryStatus
@@ -128,6 +41,7 @@ class Event:
     milliseconds: int | None
     """From the application's transaction to the settled entry; None where a person lies in between."""
     reason: str | None
+    """Why it is not done; of one that is, what is worth saying all the same."""
     again_at: datetime | None
     """Between attempts: when the next one is due."""
 
@@ -136,6 +50,7 @@ class Event:
 class Unfinished:
     """A row that is not simply synced: waiting, skipped, dead, or still on its way."""
 
+    entity_type: EntityType
     key: str
     name: str
     status: EntryStatus
@@ -144,7 +59,7 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class HostRow:
-    """A customer as the host shows it after the daemon wrote back."""
+    """A row as the host shows it after the daemon wrote back."""
 
     id: UUID
     zoho_id: str | None
@@ -167,28 +82,30 @@ class Feed:
     def events(self) -> list[Event]:
         """What came about since the last call, in the order of the entries."""
         rows = self._cursor.execute(
-            _ENTRIES, {"after": self._highest - _ID_WINDOW, "open": list(self._open)}
+            ENTRIES.encode(), {"after": self._highest - _ID_WINDOW, "open": list(self._open)}
         ).fetchall()
         fresh = list(self._fresh(rows))
         if not fresh:
             return []
         sends = {
             send["outbox_id"]: send
-            for send in self._cursor.execute(_SENDS, {"ids": [row["id"] for row in fresh]}).fetchall()
+            for send in self._cursor.execute(SENDS, {"ids": [row["id"] for row in fresh]}).fetchall()
         }
         events = [_event(row, sends.get(row["id"]), again=row["id"] in self._told) for row in fresh]
         for row in fresh:
             self._told[row["id"]] = _telling(row)
         return _folded(events)
 
-    def counts(self) -> dict[str, int]:
-        """Customers by where they stand: the open entry's status, else zoho_sync_status."""
-        rows = self._cursor.execute(_COUNTS.encode()).fetchall()
-        return {str(row["standing"]): row["count"] for row in rows}
+    def counts(self) -> dict[EntityType, dict[str, int]]:
+        """Rows by where they stand: the open entry's status, else zoho_sync_status."""
+        counts: dict[EntityType, dict[str, int]] = {entity_type: {} for entity_type in EntityType}
+        for row in self._cursor.execute(COUNTS.encode()).fetchall():
+            counts[EntityType(row["entity_type"])][str(row["standing"])] = row["count"]
+        return counts
 
     def is_settled(self) -> bool:
         """Whether nothing is pending or processing."""
-        row = self._cursor.execute(_UNSETTLED.encode()).fetchone()
+        row = self._cursor.execute(UNSETTLED.encode()).fetchone()
         return row is not None and not row["exists"]
 
     def stopped(self) -> str | None:
@@ -199,14 +116,15 @@ class Feed:
     def not_synced(self) -> list[Unfinished]:
         """Every row whose latest entry is not done."""
         return [
-            Unfinished(row["key"], row["name"], EntryStatus(row["status"]), row["reason"] or "")
-            for row in self._cursor.execute(_NOT_SYNCED.encode()).fetchall()
+            Unfinished(
+                EntityType(row["entity_type"]), row["key"], row["name"], EntryStatus(row["status"]), row["reason"] or ""
+            )
+            for row in self._cursor.execute(NOT_SYNCED.encode()).fetchall()
         ]
 
-    def host_rows(self) -> dict[str, HostRow]:
-        """The customers, by account number."""
-        rows = self._cursor.execute(_HOST_ROWS.encode()).fetchall()
-        return {str(row.pop("account_number") or row["id"]): HostRow(**row) for row in rows}
+    def host_rows(self) -> dict[UUID, HostRow]:
+        """The rows of all four tables, by id."""
+        return {row["id"]: HostRow(**row) for row in self._cursor.execute(HOST_ROWS.encode()).fetchall()}
 
     def _fresh(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for row in rows:
@@ -223,11 +141,11 @@ class Feed:
 def _folded(events: list[Event]) -> list[Event]:
     """Superseded entries become part of the event that carried them, where both came about at once."""
     told: list[Event] = []
-    carried: dict[str, list[Event]] = {}
+    carried: dict[UUID, list[Event]] = {}
     for event in events:
-        before = carried.pop(event.key, [])
+        before = carried.pop(event.entity_id, [])
         if event.outcome is Outcome.SUPERSEDED:
-            carried[event.key] = [*before, event]
+            carried[event.entity_id] = [*before, event]
         elif before:
             entries = tuple(entry for one in (*before, event) for entry in one.entries)
             told.append(replace(event, entries=entries, change=before[0].change))
@@ -262,7 +180,8 @@ def _event(row: dict[str, Any], send: dict[str, Any] | None, *, again: bool) -> 
     return Event(
         entries=(row["id"],),
         entity_type=EntityType(row["entity_type"]),
-        key=row["account_number"] or str(row["entity_id"])[:13],
+        entity_id=row["entity_id"],
+        key=row["key"],
         name=row["name"] or "",
         change=Change(row["change"]),
         status=EntryStatus(row["status"]),

@@ -2,13 +2,12 @@
 
 =============  =====================================================================================================
 ``circletel``  owns the tables, may create roles and is no superuser; ``migrate`` runs as it, as on Supabase
-``webshop``    an application: reads and writes customers and services, and has no right on anything of ours
+``webshop``    the applications: they sell, bill and receive, and have no right on anything of ours
 ``operator``   a person: member of ``zoho_outbox_operator``, may read and write the host's tables
 =============  =====================================================================================================
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, assert_never
 
@@ -16,22 +15,15 @@ import psycopg
 from psycopg import sql
 
 from outbox.demo.postgres_server import PostgresServer
-from outbox.demo.sample import Activation, Customer, Edit, SendAgain, Service, SignUp, Step
+from outbox.demo.sample.acts import Edit, Enter, Publish, SendAgain, Step
 from outbox.entities.registry import CAPTURES
 from outbox.migration.runner import migrate
 
 DATABASE = "circletel"
 OWNER, APPLICATION, OPERATOR, DAEMON = "circletel", "webshop", "operator", "zoho_outbox_daemon"
 
-_CUSTOMER_COLUMNS = (
-    "first_name",
-    "last_name",
-    "email",
-    "phone",
-    "account_type",
-    "business_name",
-    "account_number",
-    "account_status",
+_WRITTEN_BY_APPLICATIONS = (
+    "customers, customer_services, service_packages, product_integrations, customer_invoices, payment_transactions"
 )
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -58,7 +50,7 @@ def build_host(server: PostgresServer) -> None:
         )
     with connect(server, OWNER) as owner:
         owner.execute(files("outbox.demo").joinpath("host_schema.sql").read_text(encoding="utf-8").encode())
-        owner.execute("GRANT SELECT, INSERT, UPDATE ON customers, customer_services TO webshop")
+        owner.execute(f"GRANT SELECT, INSERT, UPDATE ON {_WRITTEN_BY_APPLICATIONS} TO webshop".encode())
         owner.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO operator")
 
 
@@ -81,49 +73,43 @@ class Applications:
     def take(self, step: Step) -> None:
         """One step, in a transaction of its own."""
         match step:
-            case SignUp(customer):
+            case Enter(rows):
                 with self._application.transaction():
-                    _insert_customer(self._application, customer)
-                    if customer.service is not None:
-                        _insert_service(self._application, customer.account_number, customer.service)
-            case Activation(account, service):
-                _insert_service(self._application, account, service)
-            case Edit(account, columns):
+                    for table, values in (insert for row in rows for insert in row.inserts()):
+                        self._application.execute(_insert(table, values), values)
+            case Edit(row):
+                columns = step.columns()
+                self._application.execute(_update(row.table, columns), {**columns, "id": row.id})
+            case Publish(package):
                 self._application.execute(
-                    sql.SQL("UPDATE public.customers SET {}, updated_at = now() WHERE account_number = {}").format(
-                        sql.SQL(", ").join(
-                            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value))
-                            for name, value in columns.items()
-                        ),
-                        sql.Literal(account),
-                    )
+                    """
+                    UPDATE public.product_integrations
+                    SET sync_status = 'ok', zoho_billing_plan_id = %s, last_synced_at = now()
+                    WHERE service_package_id = %s
+                    """,
+                    [package.sku, package.id],
                 )
-            case SendAgain(account):
+            case SendAgain(row):
                 self._operator.execute(
-                    "UPDATE public.customers SET zoho_sync_status = 'pending' WHERE account_number = %s", [account]
+                    sql.SQL("UPDATE public.{} SET zoho_sync_status = 'pending' WHERE id = %s").format(
+                        sql.Identifier(row.table)
+                    ),
+                    [row.id],
                 )
             case _:
                 assert_never(step)
 
 
-def _insert_customer(connection: Connection, customer: Customer) -> None:
-    values = {name: value for name, value in asdict(customer).items() if name in _CUSTOMER_COLUMNS}
-    connection.execute(_insert("customers", values), values)
-
-
-def _insert_service(connection: Connection, account_number: str, service: Service) -> None:
-    values = asdict(service) | {"status": "active", "installation_date": service.activation_date}
-    row = connection.execute("SELECT id FROM public.customers WHERE account_number = %s", [account_number]).fetchone()
-    if row is None:
-        raise LookupError(f"the sample installs a service for {account_number}, who is no customer")
-    values["customer_id"] = row[0]
-    connection.execute(_insert("customer_services", values), values)
-
-
-def _insert(table: str, columns: Iterable[str]) -> sql.Composed:
-    names = list(columns)
+def _insert(table: str, values: Mapping[str, Any]) -> sql.Composed:
     return sql.SQL("INSERT INTO public.{} ({}) VALUES ({})").format(
         sql.Identifier(table),
-        sql.SQL(", ").join(map(sql.Identifier, names)),
-        sql.SQL(", ").join(map(sql.Placeholder, names)),
+        sql.SQL(", ").join(map(sql.Identifier, values)),
+        sql.SQL(", ").join(map(sql.Placeholder, values)),
+    )
+
+
+def _update(table: str, columns: Mapping[str, Any]) -> sql.Composed:
+    return sql.SQL("UPDATE public.{} SET {}, updated_at = now() WHERE id = %(id)s").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in columns),
     )

@@ -8,22 +8,25 @@ import psycopg
 from rich.console import Console
 
 from outbox.demo.postgres_server import PostgresNotFoundError, PostgresServer, PostgresStartError
-from outbox.demo.sample import ACTS, Act, at_the_end
+from outbox.demo.sample import Sample, sample
+from outbox.demo.sample.days import Days
 from outbox.demo.scene import Scene, SceneError, scene
 from outbox.demo.stopping import Stopped, StopRequest
-from outbox.demo.verdict import Difference, differences
+from outbox.demo.verdict import Difference, differences, money_of
 from outbox.demo.view import Look, OutputConsole, Progress, View
 from outbox.simulator import FaultRule
 from outbox.vocabulary import EntryStatus
 
 _POLL_SECONDS = 0.08
-_STEP_PAUSE_SECONDS = 0.12
-_ACT_PAUSE_SECONDS = 0.35
+_STEP_PAUSE_SECONDS = 0.04
+_ACT_PAUSE_SECONDS = 0.25
 _ACT_PATIENCE_SECONDS = 2.0
-"""How long the next act waits for the last one's rows: an outage at Zoho does not stop the applications."""
+"""How long the next act waits for the last one's rows, but for one that is to be later: an outage at Zoho does not stop
+the applications."""
 
 _GIVE_UP_SECONDS = 60.0
-"""With ``--exit``: where no row has come to an end for so long, those on their way are named, and the demo ends.
+"""Where no row has come to an end for so long, nobody waits for those on their way any more: with ``--exit`` they are
+named, and the demo ends.
 
 An attempt that failed and is made again is no end: that could go on for hours.
 """
@@ -35,16 +38,16 @@ def perform(
     stop: StopRequest,
     exit_when_done: bool,
     real_limits: bool,
-    acts: Sequence[Act] = ACTS,
+    played: Sample | None = None,
     faults: Sequence[FaultRule] = (),
     console: Console | None = None,
     on_view: Callable[[View], None] | None = None,
 ) -> int:
     """Run the demo on standard output; returns the exit status.
 
-    ``daemon_command`` starts the daemon; it gets its settings in its environment. ``faults`` are planted in the
-    simulator before the daemon starts. ``stop`` is heeded wherever the demo waits. ``on_view`` is given the view
-    when all is over, with its transcript.
+    ``daemon_command`` starts the daemon; it gets its settings in its environment. ``played`` is the sample of today
+    where it is None. ``faults`` are planted in the simulator before the daemon starts. ``stop`` is heeded wherever the
+    demo waits. ``on_view`` is given the view when all is over, with its transcript.
 
     0 where each row stands as the sample says, or where somebody stopped a demo that was to run until then. 1 where
     one does not, where a part did not start, and where ``exit_when_done`` was stopped before its end.
@@ -55,7 +58,8 @@ def perform(
         postgres = PostgresServer(durable=False)
         with view:
             view.title()
-            return _Performance(view, stop, acts, exit_when_done=exit_when_done).run(
+            played = sample(Days.now()) if played is None else played
+            return _Performance(view, stop, played, exit_when_done=exit_when_done).run(
                 postgres, daemon_command, real_limits=real_limits, faults=faults
             )
     except (Stopped, KeyboardInterrupt):
@@ -70,10 +74,10 @@ def perform(
 
 
 class _Performance:
-    def __init__(self, view: View, stop: StopRequest, acts: Sequence[Act], *, exit_when_done: bool) -> None:
+    def __init__(self, view: View, stop: StopRequest, played: Sample, *, exit_when_done: bool) -> None:
         self._view = view
         self._stop = stop
-        self._acts = acts
+        self._sample = played
         self._exit_when_done = exit_when_done
         self._began = time.monotonic()
         self._moved = self._began
@@ -83,7 +87,13 @@ class _Performance:
         self, postgres: PostgresServer, daemon_command: Sequence[str], *, real_limits: bool, faults: Sequence[FaultRule]
     ) -> int:
         with scene(
-            postgres, daemon_command, real_limits=real_limits, faults=faults, stop=self._stop, report=self._view.part
+            postgres,
+            daemon_command,
+            real_limits=real_limits,
+            before=self._sample.before,
+            faults=faults,
+            stop=self._stop,
+            report=self._view.part,
         ) as stage:
             try:
                 return self._play(stage)
@@ -94,14 +104,16 @@ class _Performance:
                 raise stage.trouble(f"the demo cannot reach its own PostgreSQL any more ({lost})") from None
 
     def _play(self, stage: Scene) -> int:
-        for act in self._acts:
+        for act in self._sample.acts:
+            if act.later:
+                self._settle(stage, patience=None, gives_up=True)
             self._view.act(act.told)
             for step in act.steps:
                 stage.applications.take(step)
                 self._watch(stage, _STEP_PAUSE_SECONDS)
             self._settle(stage, patience=_ACT_PATIENCE_SECONDS)
             self._watch(stage, _ACT_PAUSE_SECONDS)
-        self._settle(stage, patience=None)
+        self._settle(stage, patience=None, gives_up=self._exit_when_done)
         found = self._sum_up(stage)
         if self._exit_when_done:
             if found:
@@ -111,17 +123,17 @@ class _Performance:
         while True:
             self._watch(stage, 1.0)
 
-    def _settle(self, stage: Scene, *, patience: float | None) -> None:
+    def _settle(self, stage: Scene, *, patience: float | None, gives_up: bool = False) -> None:
         """Until nothing is pending or processing; at most ``patience`` seconds, where that is given.
 
-        Else until nothing has moved for so long that it is no use waiting, if the demo is to end by itself.
+        ``gives_up``: or until nothing has moved for so long that it is no use waiting.
         """
         began = time.monotonic()
         while not stage.feed.is_settled():
             now = time.monotonic()
             if patience is not None and now - began > patience:
                 return
-            if patience is None and self._exit_when_done and now - self._moved > _GIVE_UP_SECONDS:
+            if gives_up and now - self._moved > _GIVE_UP_SECONDS:
                 return
             self._watch(stage, _POLL_SECONDS)
         self._show(stage)
@@ -147,10 +159,15 @@ class _Performance:
         self._view.progress(self._progress(stage))
 
     def _sum_up(self, stage: Scene) -> list[Difference]:
-        sample = at_the_end(self._acts)
-        found = differences(sample, stage.feed.host_rows(), stage.zoho.books())
+        rows = self._sample.rows()
+        found = differences(rows, stage.feed.host_rows(), stage.zoho.books())
         self._view.summary(
-            self._progress(stage), stage.feed.not_synced(), found, rows=len(sample), travel=self._travel_words()
+            self._progress(stage),
+            stage.feed.not_synced(),
+            found,
+            rows=len(rows),
+            money=money_of(rows),
+            travel=self._travel_words(),
         )
         return found
 

@@ -15,11 +15,14 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from outbox.demo import host
 from outbox.demo.daemon_process import DaemonProcess
+from outbox.demo.expected import COLLECTIONS, EXTERNAL_ID
 from outbox.demo.feed import Feed
 from outbox.demo.postgres_server import PostgresServer
+from outbox.demo.sample.before import Planted
 from outbox.demo.stopping import StopRequest
-from outbox.demo.verdict import EXTERNAL_ID, Books
+from outbox.demo.verdict import Books
 from outbox.simulator import FaultRule, LimitSettings, RunningSimulator, SimulatorSettings, running_simulator
+from outbox.vocabulary import EntityType
 
 _DAEMON_SECONDS = 30.0
 _POLL_SECONDS = 0.05
@@ -45,13 +48,13 @@ class SceneError(Exception):
 class ZohoCounts:
     """What the simulator counted."""
 
-    customers: int
-    """Records in its books."""
+    records: Mapping[EntityType, int]
+    """In its books."""
     requests: int
     creates: int
-    """Customers that were made, also where the reply was lost."""
+    """Records that were made, also where the reply was lost."""
     repeated: int
-    """Customers that were made more than once."""
+    """Records that were made more than once."""
     reads: int
     refused: int
     """429s."""
@@ -65,9 +68,13 @@ class Zoho:
         self._running = running
         self.url = running.url
         self.environment: Mapping[str, str] = running.environment
+        self._planted: set[str] = set()
 
-    def plant(self, faults: Sequence[FaultRule]) -> None:
-        """Bad days, for those who rehearse them."""
+    def plant(self, before: Sequence[Planted], faults: Sequence[FaultRule]) -> None:
+        """What Zoho holds already; and bad days, for those who rehearse them."""
+        for record in before:
+            planted = self._portal.call(self._running.simulator.plant, record.collection, dict(record.fields))
+            self._planted.add(planted)
         for fault in faults:
             self._portal.call(self._running.faults.add, fault)
 
@@ -76,30 +83,38 @@ class Zoho:
         return self._look(_counts)
 
     def books(self) -> Books:
-        """Every customer, and how often each was created."""
-        return self._look(_books)
+        """Every record, and how often each was created."""
+        return self._look(lambda running: _books(running, frozenset(self._planted)))
 
     def _look(self, look: Callable[[RunningSimulator], T]) -> T:
         return self._portal.call(look, self._running)
 
 
 def _counts(running: RunningSimulator) -> ZohoCounts:
-    statistics = running.statistics
+    statistics, books = running.statistics, running.simulator.books
+    kinds = [kind for kind, _ in COLLECTIONS.values()]
+    repeated = [statistics.created_more_than_once(kind, EXTERNAL_ID) for kind in kinds]
     return ZohoCounts(
-        customers=len(running.simulator.books.customers),
+        records={entity_type: len(books.collections[kind]) for entity_type, (kind, _) in COLLECTIONS.items()},
         requests=statistics.requests,
-        creates=statistics.count_of_creates("customers"),
-        repeated=len(statistics.created_more_than_once("customers", EXTERNAL_ID)),
+        creates=sum(map(statistics.count_of_creates, kinds)),
+        repeated=sum(map(len, repeated)) + len(statistics.created_more_than_once("refunds", "payment_id")),
         reads=sum(count for route, count in statistics.by_route.items() if route.startswith("GET ")),
         refused=statistics.by_status[429],
     )
 
 
-def _books(running: RunningSimulator) -> Books:
-    by_key = running.statistics.creates.get("customers", {})
+def _books(running: RunningSimulator, planted: frozenset[str]) -> Books:
+    holdings, creates = running.simulator.holdings(), running.statistics.creates
     return Books(
-        [dict(record) for record in running.simulator.books.customers],
-        dict(by_key.get(EXTERNAL_ID, {})),
+        {entity_type: list(map(dict, holdings[kind])) for entity_type, (kind, _) in COLLECTIONS.items()},
+        {record["subscription_id"]: dict(record) for record in running.simulator.books.scheduled_changes},
+        {
+            entity_type: dict(creates.get(kind, {}).get(EXTERNAL_ID, {}))
+            for entity_type, (kind, _) in COLLECTIONS.items()
+        },
+        planted,
+        {route: dict(keys) for route, keys in running.statistics.unknown_keys.items()},
     )
 
 
@@ -138,14 +153,15 @@ def scene(
     daemon_command: Sequence[str],
     *,
     real_limits: bool,
+    before: Sequence[Planted],
     faults: Sequence[FaultRule],
     stop: StopRequest,
     report: Callable[[str, str], None],
 ) -> Iterator[Scene]:
     """Start every part, one after the other, telling ``report`` (part, words) of each; stop them at the end.
 
-    ``postgres`` is not started yet. Raises :class:`SceneError`, :class:`outbox.demo.stopping.Stopped`, and what
-    :class:`~outbox.demo.postgres_server.PostgresServer` raises.
+    ``postgres`` is not started yet; ``before`` is planted in Zoho. Raises :class:`SceneError`,
+    :class:`outbox.demo.stopping.Stopped`, and what :class:`~outbox.demo.postgres_server.PostgresServer` raises.
     """
     with ExitStack() as stack:
         began = time.monotonic()
@@ -163,7 +179,7 @@ def scene(
         stop.check()
         report("Installation", f"zoho-outbox migrate: {steps} steps, as the tables' owner, who is no superuser")
         zoho = stack.enter_context(_simulator(real_limits=real_limits))
-        zoho.plant(faults)
+        zoho.plant(before, faults)
         limits = (
             "Zoho's real limits: we ask 60 times a minute and 1,000 times a day at most"
             if real_limits

@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,8 +22,8 @@ from rich.text import Text
 
 from outbox.demo.feed import Event, Unfinished
 from outbox.demo.scene import ZohoCounts
-from outbox.demo.verdict import Difference
-from outbox.vocabulary import EntryStatus, Outcome
+from outbox.demo.verdict import Difference, Money
+from outbox.vocabulary import EntityType, EntryStatus, Outcome
 
 PLAIN_WIDTH = 132
 """Columns of lines that go to a file."""
@@ -68,7 +69,8 @@ class OutputConsole(Console):
 class Progress:
     """The bar's figures."""
 
-    customers: Mapping[str, int]
+    rows: Mapping[EntityType, Mapping[str, int]]
+    """By where they stand."""
     stopped: str | None
     """Why nothing is sent; None: sending goes on."""
     zoho: ZohoCounts
@@ -117,7 +119,8 @@ class View:
         """The first thing on the screen."""
         self.say(
             Text.assemble(
-                ("zoho-outbox demo", "bold"), "  CircleTel's customers travel from PostgreSQL to Zoho Billing"
+                ("zoho-outbox demo", "bold"),
+                "  CircleTel's customers, services, invoices and payments travel from PostgreSQL to Zoho Billing",
             )
         )
 
@@ -143,21 +146,28 @@ class View:
                 self._live.update(_bar(progress), refresh=True)
 
     def summary(
-        self, progress: Progress, unfinished: Sequence[Unfinished], found: Sequence[Difference], rows: int, travel: str
+        self,
+        progress: Progress,
+        unfinished: Sequence[Unfinished],
+        found: Sequence[Difference],
+        *,
+        rows: int,
+        money: Money,
+        travel: str,
     ) -> None:
         """How it ended: what is not synced, what it cost, and whether that is as it should be."""
         self.say(Text())
         if unfinished:
-            for line in _unfinished_lines(unfinished):
-                self.say(line)
+            self.say(Text("Rows that are not in Zoho, and why (the sample has them on purpose)", style="bold"))
+            self.say(_unfinished_table(unfinished))
             self.say(Text())
         zoho = progress.zoho
         once = f"{zoho.repeated} of them MORE THAN ONCE" if zoho.repeated else "each of them exactly once"
+        held = ", ".join(f"{count} {entity_type}s" for entity_type, count in zoho.records.items())
+        sums = f"{money.invoices} invoices over R {money.invoiced:,}, {money.payments} payments over R {money.paid:,}"
         facts = [
-            (
-                "Zoho's books",
-                f"{zoho.customers} customers; {zoho.creates} were created, {once}",
-            ),
+            ("Zoho's books", f"{held}; {zoho.creates} were created, {once}"),
+            ("Money", sums if found else f"{sums}: the same on both sides, to the cent"),
             (
                 "Requests",
                 f"{zoho.requests}: {zoho.requests - zoho.reads} to write, {zoho.reads} to read; "
@@ -182,9 +192,12 @@ class View:
         self.say(Text("\nIt goes on until Ctrl-C. Change something and see it travel:", style="bold"))
         self._command("Database", look.psql)
         self._command("", "UPDATE customers SET phone = '+27 82 555 0000' WHERE account_number = 'CT-2025-00015';")
+        self._command("", "UPDATE payment_transactions SET status = 'refunded' WHERE transaction_id = 'NC-10009';")
+        self._command("", "UPDATE customer_invoices SET status = 'sent' WHERE invoice_number = 'INV-2025-00043';")
         self._command("", "SELECT id, entity_type, change, status, outcome, zoho_id FROM zoho_outbox ORDER BY id;")
         self._command("Zoho's books", f"curl -s {look.simulator}/_simulator/books")
         self._command("Commands", f"export ZOHO_OUTBOX_ENV_FILE={look.settings_file}; zoho-outbox status")
+        self._command("", "zoho-outbox explain payment NC-10014")
         self.say(Text())
 
     def warn(self, words: str) -> None:
@@ -223,6 +236,7 @@ def _indented(name: str, words: str) -> Table:
 
 @dataclass(frozen=True)
 class _Cells:
+    kind: str
     key: str
     name: str
     change: str
@@ -233,37 +247,53 @@ class _Cells:
     status: str
 
 
-_HEADINGS = _Cells("customer", "name", "change", "entry", "sent to Zoho", "Zoho id", "ms", "status")
+_HEADINGS = _Cells("type", "row", "who or what", "change", "entry", "last sent to Zoho", "Zoho id", "ms", "status")
+
+_WIDE = 118
+"""Columns in which there is room for everything but the entries, which come with 9 more."""
 
 
 def _line(width: int, cells: _Cells, style: str = "", reason: str | None = None) -> Text:
-    """One line of a table that is never drawn whole. Where it is narrow, the name goes first, then the entry.
+    """One line of a table that is never drawn whole. Where it is narrow, the entries go first, then change and id.
 
     A ``reason`` stands where request and Zoho id would; one that is too long for that has lines of its own.
     """
-    name = max(0, min(28, width - 92))
+    wide = width >= _WIDE
+    entry = 8 if width >= _WIDE + 9 else 0
+    name = max(0, min(28, width - (97 if wide else 68) - (entry and entry + 1)))
     columns = [
-        (cells.key, 13, "left"),
+        (cells.kind, 12, "left"),
+        (cells.key, 14, "left"),
         (cells.name, name if name >= 8 else 0, "left"),
-        (cells.change, 9, "left"),
-        (cells.entry, 8 if width >= 88 else 0, "left"),
+        (cells.change, 9 if wide else 0, "left"),
+        (cells.entry, entry, "left"),
     ]
-    room = (24 if width >= 88 else 20) + 1 + 16
-    if reason is None:
-        columns += [(cells.request, 24 if width >= 88 else 20, "left"), (cells.zoho_id, 16, "left")]
+    request, zoho_id = (24, 16) if wide else (22, 0)
+    room = request + (zoho_id + 1 if zoho_id else 0)
+    below = reason if reason is not None and len(reason) > room else None
+    if reason is None or below:
+        columns += [
+            ("" if below else cells.request, request, "left"),
+            ("" if below else cells.zoho_id, zoho_id, "left"),
+        ]
     else:
-        columns.append((reason if len(reason) <= room else "", room, "left"))
+        columns.append((reason, room, "left"))
     columns.append((cells.time, 5, "right"))
     line = Text(style=style, no_wrap=True, overflow="ellipsis")
-    for text, wide, side in columns:
-        if wide:
-            cut = text if len(text) <= wide else f"{text[: wide - 1]}…"
-            line.append(f"{cut:<{wide}} " if side == "left" else f"{cut:>{wide}} ")
+    for text, wide_by, side in columns:
+        if wide_by:
+            cut = text if len(text) <= wide_by else f"{text[: wide_by - 1]}…"
+            line.append(f"{cut:<{wide_by}} " if side == "left" else f"{cut:>{wide_by}} ")
     line.append(cells.status, style=_STYLES.get(cells.status, ""))
-    if reason is not None and len(reason) > room:
-        line.append(f"\n{'':14}{reason}", style=_STYLES.get(cells.status, ""))
-        line.no_wrap, line.overflow = False, "fold"
+    if below:
+        line.append(_below(width, below), style=_STYLES.get(cells.status, ""))
     return line
+
+
+def _below(width: int, reason: str) -> str:
+    """In lines of its own, under who or what it is about."""
+    indent = " " * 28
+    return "".join(f"\n{indent}{part}" for part in textwrap.wrap(reason, max(40, width - len(indent))))
 
 
 def _event_line(width: int, event: Event) -> Text:
@@ -274,6 +304,7 @@ def _event_line(width: int, event: Event) -> Text:
     else:
         status = str(event.status)
     cells = _Cells(
+        kind=event.entity_type,
         key=event.key,
         name=event.name,
         change=event.change,
@@ -284,12 +315,11 @@ def _event_line(width: int, event: Event) -> Text:
         status=status,
     )
     carried = event.outcome is Outcome.SUPERSEDED
-    return _line(
-        width,
-        cells,
-        style="dim" if carried else "",
-        reason=None if event.status is EntryStatus.DONE else event.reason or "",
-    )
+    done = event.status is EntryStatus.DONE
+    line = _line(width, cells, style="dim" if carried else "", reason=None if done else event.reason or "")
+    if done and event.reason and not carried:
+        line.append(_below(width, event.reason), style="dim")
+    return line
 
 
 def _entry_words(entries: Sequence[int]) -> str:
@@ -308,25 +338,27 @@ def _request_words(event: Event) -> str:
 
 
 def _bar(progress: Progress) -> RenderableType:
-    counts = Text()
-    for standing, count in sorted(progress.customers.items(), key=lambda pair: -pair[1]):
-        counts.append(f"{count} {standing}", style=_STYLES.get(standing, ""))
-        counts.append("   ")
-    zoho = progress.zoho
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for entity_type, standings in progress.rows.items():
+        counts = Text()
+        for standing, count in sorted(standings.items(), key=lambda pair: -pair[1]):
+            counts.append(f"{count} {standing}   ", style=_STYLES.get(standing, ""))
+        grid.add_row(f"{entity_type}s", str(sum(standings.values())), counts)
     if progress.stopped is not None:
-        counts.append(f"|   {progress.stopped}   ", style="bold yellow")
-    counts.append(
-        f"|   Zoho: {zoho.customers} customers, {zoho.requests} requests   |   {progress.seconds:.0f} s   Ctrl-C ends"
-    )
-    return Panel(counts, title=f"{sum(progress.customers.values())} customers", title_align="left")
+        grid.add_row("", "", Text(progress.stopped, style="bold yellow"))
+    zoho = progress.zoho
+    there = f"{sum(zoho.records.values())} records, {zoho.requests} requests"
+    grid.add_row("Zoho", "", f"{there}   |   {progress.seconds:.0f} s   |   Ctrl-C ends")
+    return Panel(grid, title="rows here, and where they stand", title_align="left")
 
 
-def _unfinished_lines(unfinished: Sequence[Unfinished]) -> Iterator[Text]:
-    yield Text("Rows that are not synced, and why", style="bold")
-    widest = max(len(row.name) for row in unfinished)
+def _unfinished_table(unfinished: Sequence[Unfinished]) -> Table:
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=1)
+    for _ in range(3):
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for row in unfinished:
-        yield Text.assemble(
-            (f"  {row.status:<10} ", _STYLES.get(row.status, "")),
-            f"{row.key:<13} {row.name:<{widest}}  {row.reason}",
-            overflow="fold",
-        )
+        status = Text(row.status, style=_STYLES.get(row.status, ""))
+        grid.add_row("", status, row.entity_type, row.key, Text(row.reason))
+    return grid

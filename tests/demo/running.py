@@ -52,11 +52,11 @@ class RunningDemo:
                 return lines
         raise AssertionError(f"{text!r} never came; it said:\n{''.join(lines)}\n{self.process.communicate()[1]}")
 
-    def end(self, number: signal.Signals | None = None) -> tuple[int, str, str]:
+    def end(self, number: signal.Signals | None = None, *, patience: float = PATIENCE_SECONDS) -> tuple[int, str, str]:
         """Exit status, the rest of the output, and the errors."""
         if number is not None:
             self.process.send_signal(number)
-        output, errors = self.process.communicate(timeout=PATIENCE_SECONDS)
+        output, errors = self.process.communicate(timeout=patience)
         return self.process.returncode, output, errors
 
     def processes(self) -> list[str]:
