@@ -6,8 +6,10 @@ processes do between them does not, so a seed brings back the weather and not al
 
 - :mod:`tests.crash.run`: from start to verdict.
 - :mod:`tests.crash.stage`, :mod:`tests.crash.children`, :mod:`tests.crash.simulating`: what is started, and ended.
-- :mod:`tests.crash.workload`, :mod:`tests.crash.applications`, :mod:`tests.crash.customers`,
-  :mod:`tests.crash.operators`: what people and applications do meanwhile. Another type joins with a generator.
+- :mod:`tests.crash.workload`, :mod:`tests.crash.applications`, :mod:`tests.crash.editing`,
+  :mod:`tests.crash.operators`: what people and applications do meanwhile, whatever the type.
+- :mod:`tests.crash.customers`, :mod:`tests.crash.services`, :mod:`tests.crash.invoices`,
+  :mod:`tests.crash.payments`: what they do to each type, and what Zoho must hold of it in the end.
 - :mod:`tests.crash.weather`: what goes wrong meanwhile.
 - :mod:`tests.crash.verdict`: what must hold of every type, and the story of what does not.
 """

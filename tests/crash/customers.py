@@ -1,8 +1,9 @@
 """Customers: inserted, edited, flipped, made impossible, deleted; one by one, in bulk, in slow transactions."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from random import Random
 from typing import Any, LiteralString
@@ -12,9 +13,10 @@ import psycopg
 
 from outbox.vocabulary import EntityType
 from tests.crash.applications import Applications, Connection
-from tests.crash.workload import Held, Row
+from tests.crash.editing import ask_those_again, word
+from tests.crash.stage import Zoho
+from tests.crash.workload import Books, Held, Known, Row, custom_field
 
-_NAMES = ("Anna", "Ben", "Cléo", "Dan", "Eve", "Finn", "Gráinne", "Ünal", "Ωmega", "Zoë 🦓", "O'Neil", 'The "Q"')
 _STATUSES = ("active", "active", "suspended", "cancelled", "pending")
 _LONG = "Fellowship of Exceedingly Long Business Names and of Those Who Must Fit Them into a Hundred Characters"
 
@@ -42,6 +44,9 @@ SELECT
 FROM public.customers AS customer
 """
 
+ENDED = ("cancelled", "expired")
+"""Of the states that the simulator's subscriptions come to: those that bill nobody."""
+
 NEVER = "never-real"
 """First name of accounts that are internal_test from birth to the end: Zoho may not hear of them at all."""
 
@@ -50,22 +55,25 @@ NEVER = "never-real"
 class CustomerWorkload:
     """See :class:`tests.crash.workload.Workload`."""
 
+    known: Known = field(default_factory=Known)
     entity_type: EntityType = EntityType.CUSTOMER
     collection: str = "customers"
     record_id: str = "customer_id"
     host_table: str = "customers"
     host_zoho_id: str = "zoho_billing_customer_id"
     path: str = "/customers"
-    _ids: list[UUID] = field(default_factory=list)
-    """Of every row that was thought of, rolled back and deleted ones included."""
+    made_once: Mapping[str, str] = field(default_factory=lambda: {"External ID": "customers"})
     _born: int = 0
     _days: int = 0
+
+    async def set_up(self, applications: Applications, zoho: Zoho) -> None:
+        """Nothing."""
 
     async def act(self, applications: Applications, dice: Random) -> None:
         """One act, by weight."""
         acts = {
             self._insert: 20,
-            self._insert_many: 4,
+            self._insert_many: 2,
             self._edit: 26,
             self._burst: 6,
             self._edit_many: 3,
@@ -92,6 +100,10 @@ class CustomerWorkload:
         for _ in range(5):
             await self._edit(applications, dice)
 
+    async def make_amends(self, applications: Applications) -> None:
+        """A cancelled account stays active where it had a subscription or a balance, until it is looked at again."""
+        await ask_those_again(applications, self.host_table, "account_status = 'cancelled'")
+
     # Rows that come.
 
     async def _insert(self, applications: Applications, dice: Random) -> None:
@@ -103,7 +115,7 @@ class CustomerWorkload:
         await applications.transact(lambda connection: _insert(connection, rows))
 
     async def _take_back(self, applications: Applications, dice: Random) -> None:
-        row, victim, name = self._new(dice), self._known(dice), _word(dice)
+        row, victim, name = self._new(dice), self._some(dice), word(dice)
 
         async def work(connection: Connection) -> None:
             await _insert(connection, [row])
@@ -125,19 +137,19 @@ class CustomerWorkload:
     # Rows that change.
 
     async def _edit(self, applications: Applications, dice: Random) -> None:
-        victim, column = self._known(dice), dice.choice(["first_name", "last_name", "phone", "business_name", "email"])
-        word = dice.choice([_word(dice), _word(dice), _word(dice), " "]) if column != "last_name" else _word(dice)
-        value = _mail(dice, self._born) if column == "email" else word
+        victim, column = self._some(dice), dice.choice(["first_name", "last_name", "phone", "business_name", "email"])
+        text = dice.choice([word(dice), word(dice), word(dice), " "]) if column != "last_name" else word(dice)
+        value = _mail(dice, self._born) if column == "email" else text
         await applications.transact(lambda connection: _update(connection, victim, {column: value}))
 
     async def _burst(self, applications: Applications, dice: Random) -> None:
         """Edits of one row in one go: the last one counts, whatever is in flight meanwhile."""
-        victim, names = self._known(dice), [_word(dice) for _ in range(dice.randint(3, 12))]
+        victim, names = self._some(dice), [word(dice) for _ in range(dice.randint(3, 12))]
         for name in names:
             await applications.transact(partial(_rename, victim=victim, name=name))
 
     async def _edit_many(self, applications: Applications, dice: Random) -> None:
-        victims, name = sorted({self._known(dice) for _ in range(20)}), _word(dice)
+        victims, name = sorted({self._some(dice) for _ in range(20)}), word(dice)
 
         async def work(connection: Connection) -> None:
             for victim in victims:
@@ -146,23 +158,23 @@ class CustomerWorkload:
         await applications.transact(work)
 
     async def _flip_account_type(self, applications: Applications, dice: Random) -> None:
-        victim, kind = self._known(dice), dice.choice(["personal", "business", "internal_test"])
+        victim, kind = self._some(dice), dice.choice(["personal", "business", "internal_test"])
         await applications.transact(lambda connection: _update(connection, victim, {"account_type": kind}))
 
     async def _change_status(self, applications: Applications, dice: Random) -> None:
-        victim, status = self._known(dice), dice.choice(_STATUSES)
+        victim, status = self._some(dice), dice.choice(_STATUSES)
         await applications.transact(lambda connection: _update(connection, victim, {"account_status": status}))
 
     async def _spoil(self, applications: Applications, dice: Random) -> None:
         """Zoho will refuse it: dead, until somebody mends it."""
-        victim = self._known(dice)
+        victim = self._some(dice)
         mail: dict[str, Any] = {"email": f"no address {dice.randrange(10**9)}"}
         change = dice.choice([mail, {"first_name": " ", "last_name": " ", "business_name": None}])
         await applications.transact(lambda connection: _update(connection, victim, change))
 
     async def _mend(self, applications: Applications, dice: Random) -> None:
         """Revives what is dead."""
-        mail, name, seed = _mail(dice, self._born), _word(dice), dice.random()
+        mail, name, seed = _mail(dice, self._born), word(dice), dice.random()
 
         async def work(connection: Connection) -> None:
             cursor = await connection.execute(
@@ -177,7 +189,7 @@ class CustomerWorkload:
 
     async def _empty_mail(self, applications: Applications, dice: Random) -> None:
         """The column is unique, so one row at a time can be without."""
-        victim, mail = self._known(dice), _mail(dice, self._born)
+        victim, mail = self._some(dice), _mail(dice, self._born)
 
         async def work(connection: Connection) -> None:
             await connection.execute(f"{_IN_ORDER} WHERE email = '' OR id = %s {_LOCKED}".encode(), [victim])
@@ -188,8 +200,8 @@ class CustomerWorkload:
 
     async def _move(self, applications: Applications, dice: Random) -> None:
         """The address stands with the service that was activated last, in another table."""
-        victim, self._days = self._known(dice), self._days + 1
-        address, days = f"{self._days} Example {_word(dice)} Street", self._days
+        victim, self._days = self._some(dice), self._days + 1
+        address, days = f"{self._days} Example {word(dice)} Street", self._days
 
         async def work(connection: Connection) -> None:
             await connection.execute(
@@ -205,21 +217,18 @@ class CustomerWorkload:
         await applications.transact(work)
 
     async def _move_out(self, applications: Applications, dice: Random) -> None:
-        victim = self._known(dice)
+        victim = self._some(dice)
 
-        async def work(connection: Connection) -> None:
-            await connection.execute("DELETE FROM public.customer_services WHERE customer_id = %s", [victim])
-
-        await applications.transact(work)
+        await applications.transact(partial(_delete_services, customer_id=victim))
 
     async def _renumber(self, applications: Applications, dice: Random) -> None:
         """The number stands in the display name, which a lost create is looked for by."""
-        victim, number = self._known(dice), dice.choice([None, f"CT-R{dice.randrange(10**9):09d}"])
+        victim, number = self._some(dice), dice.choice([None, f"CT-R{dice.randrange(10**9):09d}"])
         await applications.transact(lambda connection: _update(connection, victim, {"account_number": number}))
 
     async def _hold_row(self, applications: Applications, dice: Random) -> None:
         """A row that is being synced stays locked for a while; its neighbours must not notice."""
-        victim, name, seconds = self._known(dice), _word(dice), dice.uniform(0.5, 5.0)
+        victim, name, seconds = self._some(dice), word(dice), dice.uniform(0.5, 5.0)
 
         async def work(connection: Connection) -> None:
             await _update(connection, victim, {"last_name": name})
@@ -230,10 +239,10 @@ class CustomerWorkload:
     # Rows that go.
 
     async def _delete(self, applications: Applications, dice: Random) -> None:
-        victim = self._known(dice)
+        victim = self._some(dice)
 
         async def work(connection: Connection) -> None:
-            await connection.execute("DELETE FROM public.customer_services WHERE customer_id = %s", [victim])
+            await _delete_services(connection, victim)
             await connection.execute("DELETE FROM public.customers WHERE id = %s", [victim])
 
         await applications.transact(work)
@@ -241,7 +250,7 @@ class CustomerWorkload:
     # Requests by hand.
 
     async def _ask_again(self, applications: Applications, dice: Random) -> None:
-        victims = [self._known(dice) for _ in range(dice.choice([1, 1, 5]))]
+        victims = [self._some(dice) for _ in range(dice.choice([1, 1, 5]))]
 
         async def work(connection: Connection) -> None:
             await connection.execute(f"{_IN_ORDER} WHERE id = ANY (%s) {_LOCKED}".encode(), [victims])
@@ -253,7 +262,7 @@ class CustomerWorkload:
 
     async def _forget_record(self, applications: Applications, dice: Random) -> None:
         """The id is cleared by hand, and the row edited: the record must be found again, not made twice."""
-        victim, name = self._known(dice), _word(dice)
+        victim, name = self._some(dice), word(dice)
         await applications.transact(
             lambda connection: _update(connection, victim, {"zoho_billing_customer_id": None, "last_name": name})
         )
@@ -264,43 +273,48 @@ class CustomerWorkload:
         """Every customer, with the address of the service activated last."""
         return _ROWS
 
-    def expected(self, rows: Sequence[Row]) -> list[Held]:
+    def expected(self, rows: Sequence[Row], books: Books) -> list[Held]:
         """decisions.md, Customers."""
-        return [_held(row) for row in rows]
+        bound = _bound(books)
+        return [_held(row, bound) for row in rows]
 
-    def shown(self, record: Row) -> Mapping[str, Any]:
+    def amiss(self, rows: Sequence[Row], books: Books) -> Iterable[tuple[UUID | None, str]]:
+        """Nothing."""
+        return ()
+
+    def current(self, records: Sequence[Row]) -> Row | None:
+        """The one."""
+        return records[0] if len(records) == 1 else None
+
+    def shown(self, record: Row, books: Books) -> Mapping[str, Any]:
         """Custom fields by their labels, the address by its lines."""
         fields = {"Account Number": ""} | {row["label"]: row["value"] for row in record["custom_fields"]}
         address = record["billing_address"]
         return {**record, **fields, "street": address["street"], "country": address["country"]}
 
-    def owner(self, record: Row) -> str:
+    def owner(self, record: Row) -> str | None:
         """Its External ID."""
-        return str(self.shown(record).get("External ID", ""))
+        return custom_field(record, "External ID")
 
     # Dice.
 
-    def _known(self, dice: Random) -> UUID:
-        """Mostly one of the last rows: two hands on one row are what this is about."""
-        if not self._ids:
-            return UUID(int=0)
-        if dice.random() < 0.6:
-            return dice.choice(self._ids[-30:])
-        return dice.choice(self._ids)
+    def _some(self, dice: Random) -> UUID:
+        return self.known.some(EntityType.CUSTOMER, dice)
 
     def _new(self, dice: Random) -> list[Any]:
         self._born += 1
-        customer_id = UUID(int=dice.getrandbits(128), version=4)
+        customer_id = self.known.new_id(EntityType.CUSTOMER, dice)
         number = f"CT-{self._born:06d}"
         if dice.random() < 0.05:
             # Not among the known ones: nobody edits it, so it stays what it is.
+            self.known.tests.append(customer_id)
             return [customer_id, NEVER, "Test", _mail(dice, self._born), "1", "internal_test", None, number, "active"]
-        self._ids.append(customer_id)
-        business = dice.choice([None, None, f"{_word(dice)} Trading", f"{_word(dice)} {_LONG}"])
+        self.known.ids[EntityType.CUSTOMER].append(customer_id)
+        business = dice.choice([None, None, f"{word(dice)} Trading", f"{word(dice)} {_LONG}"])
         return [
             customer_id,
-            _word(dice),
-            _word(dice),
+            word(dice),
+            word(dice),
             _mail(dice, self._born),
             f"+27 21 {dice.randrange(10**7):07d}",
             dice.choice(["personal", "business"]),
@@ -310,16 +324,26 @@ class CustomerWorkload:
         ]
 
 
-def _held(row: Row) -> Held:
+def _bound(books: Books) -> set[str]:
+    """External IDs of customers that live or owe: Zoho keeps them active whatever the account says."""
+    living = {each["customer_id"] for each in books.collections["subscriptions"] if each["status"] not in ENDED}
+    sums = ("outstanding_receivable_amount", "outstanding", "unused_credits")
+    return {
+        custom_field(record, "External ID")
+        for record in books.collections["customers"]
+        if record["customer_id"] in living or any(Decimal(str(record.get(name) or 0)) for name in sums)
+    }
+
+
+def _held(row: Row, bound: set[str]) -> Held:
     customer_id: UUID = row["id"]
     if row["account_type"] == "internal_test":
-        most = 0 if row["first_name"] == NEVER else 1
-        return Held(customer_id, range(most + 1), {}, "idle", "skipped", has_error=True)
+        return Held.skipped(customer_id, 0 if row["first_name"] == NEVER else 1)
     person = f"{row['first_name'].strip()} {row['last_name'].strip()}".strip()
     name = (row["business_name"] or "").strip() or person
     mail = row["email"].strip()
     if not name or (mail and "@" not in mail):
-        return Held(customer_id, range(2), {}, "dead", "failed", has_error=True)
+        return Held.dead(customer_id)
     key = row["account_number"] or str(customer_id)
     sent = {
         "display_name": f"{name[: 100 - len(key) - 3].rstrip()} [{key}]",
@@ -337,7 +361,24 @@ def _held(row: Row) -> Held:
     if not mail:
         # The key is left out, so Zoho keeps what it had.
         del sent["email"]
-    return Held(customer_id, range(1, 2), sent, "idle", "synced", has_error=False)
+    if str(customer_id) in bound and row["account_status"] == "cancelled":
+        # Active since it lived, or inactive since before it owed.
+        del sent["status"]
+    return Held.sent(customer_id, sent)
+
+
+def newcomer(known: Known, dice: Random) -> Row:
+    """A customer who comes together with what he bought."""
+    customer_id = known.new_id(EntityType.CUSTOMER, dice)
+    known.ids[EntityType.CUSTOMER].append(customer_id)
+    return {
+        "id": customer_id,
+        "first_name": word(dice),
+        "last_name": word(dice),
+        "email": f"n{dice.getrandbits(60)}@example.com",
+        "phone": f"+27 21 {dice.randrange(10**7):07d}",
+        "account_type": dice.choice(["personal", "personal", "personal", "internal_test"]),
+    }
 
 
 async def _insert(connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
@@ -352,12 +393,15 @@ async def _update(connection: Connection, customer_id: UUID, change: Mapping[str
     )
 
 
+async def _delete_services(connection: Connection, customer_id: UUID) -> None:
+    await connection.execute(
+        "SELECT FROM public.customer_services WHERE customer_id = %s ORDER BY id FOR UPDATE", [customer_id]
+    )
+    await connection.execute("DELETE FROM public.customer_services WHERE customer_id = %s", [customer_id])
+
+
 async def _rename(connection: Connection, *, victim: UUID, name: str) -> None:
     await _update(connection, victim, {"last_name": name})
-
-
-def _word(dice: Random) -> str:
-    return f"{dice.choice(_NAMES)} {dice.randrange(10**6):06d}"
 
 
 def _mail(dice: Random, born: int) -> str:

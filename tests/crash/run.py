@@ -18,11 +18,14 @@ import psycopg
 from tests.crash import verdict, weather
 from tests.crash.applications import Applications
 from tests.crash.customers import CustomerWorkload
+from tests.crash.invoices import InvoiceWorkload
 from tests.crash.operators import operate, resume
+from tests.crash.payments import PaymentWorkload
+from tests.crash.services import ServiceWorkload
 from tests.crash.stage import Stage, Tally, stage
 from tests.crash.verdict import Case, Evidence, Kind
 from tests.crash.weather import Climate
-from tests.crash.workload import Workload
+from tests.crash.workload import Known, Workload
 
 QUIET_SECONDS = 120.0
 """Without any progress. Nothing takes longer in fair weather: a lease, a round of maintenance, two looks, the longest
@@ -35,8 +38,24 @@ busy machine left 13,000 entities behind, and all that was measured was the mach
 HANDS = 3
 """Applications at work at once, for each type."""
 
-BETWEEN_ACTS_SECONDS = 0.15
-"""Mean, for each of them."""
+BETWEEN_ACTS_SECONDS = 0.04
+"""Mean between acts, over all types and hands."""
+
+WORKLOADS: tuple[Callable[[Known], Workload], ...] = (
+    CustomerWorkload,
+    ServiceWorkload,
+    InvoiceWorkload,
+    PaymentWorkload,
+)
+"""Every type, in the order of dependence."""
+
+_COUNTED = {
+    "customers": "External ID",
+    "subscriptions": "External ID",
+    "invoices": "External ID",
+    "payments": "External ID",
+    "refunds": "payment_id",
+}
 
 STORIES = 12
 """How many cases are told whole; the rest are named."""
@@ -52,6 +71,8 @@ class Report:
     entities: int = 0
     acts: int = 0
     requests: int = 0
+    made: Counter[str] = field(default_factory=Counter)
+    """Records that requests made in Zoho, by collection."""
     zoho_faults: int = 0
     quiet_after: float = 0.0
     cases: list[Case] = field(default_factory=list)
@@ -81,6 +102,7 @@ class Report:
             "severed": tally.severed_backends,
             "faults": self.zoho_faults + tally.network_faults,
             "requests": self.requests,
+            **{f"{collection} made": count for collection, count in self.made.items()},
             "quiet after": f"{self.quiet_after:.0f} s",
             **{str(kind): kinds[kind] for kind in Kind},
             "bad ends": len(tally.bad_ends),
@@ -96,7 +118,7 @@ async def run(
     seed: int,
     replicas: int,
     climate: Climate | None = None,
-    workloads: Sequence[Callable[[], Workload]] = (CustomerWorkload,),
+    workloads: Sequence[Callable[[Known], Workload]] = WORKLOADS,
     errors: TextIO = sys.stderr,
     logs: Path | None = None,
 ) -> Report:
@@ -110,9 +132,12 @@ async def run(
 
     async with stage(replicas, logs) as scene:
         applications = Applications(scene.database)
-        generators = [new() for new in workloads]
+        known = Known()
+        generators = [new(known) for new in workloads]
         backlog = _Backlog(scene)
         try:
+            for generator in generators:
+                await generator.set_up(applications, scene.zoho)
             for replica in scene.replicas:
                 await replica.start()
             with suppress(TimeoutError):
@@ -123,7 +148,8 @@ async def run(
                     for generator in generators:
                         for hand in range(HANDS):
                             dice = new_dice(f"{generator.entity_type} {hand}")
-                            tasks.create_task(_work(generator, applications, backlog, dice))
+                            pause = BETWEEN_ACTS_SECONDS * HANDS * len(generators)
+                            tasks.create_task(_work(generator, applications, backlog, dice, pause))
             await weather.heal(scene)
             await resume(applications)
             for generator in generators:
@@ -131,6 +157,9 @@ async def run(
             healed_at = time.monotonic()
             await until_quiet(scene)
             quiet_after = time.monotonic() - healed_at
+            for generator in reversed(generators):
+                await generator.make_amends(applications)
+                await until_quiet(scene)
             for replica in scene.replicas:
                 await replica.revive()
             return await _report(scene, applications, generators, seed, seconds, quiet_after, errors)
@@ -138,9 +167,11 @@ async def run(
             await applications.close()
 
 
-async def _work(generator: Workload, applications: Applications, backlog: "_Backlog", dice: Random) -> None:
+async def _work(
+    generator: Workload, applications: Applications, backlog: "_Backlog", dice: Random, pause: float
+) -> None:
     while True:
-        await asyncio.sleep(dice.expovariate(1 / BETWEEN_ACTS_SECONDS))
+        await asyncio.sleep(dice.expovariate(1 / pause))
         await backlog.bearable.wait()
         await generator.act(applications, dice)
 
@@ -165,19 +196,41 @@ class _Backlog:
 
 
 async def to_do(scene: Stage) -> int:
-    """Entries and entities that are not at rest."""
+    """Entries and entities that are not at rest. What waits is, where its prerequisite is not there."""
     (row,) = await scene.rows(
         """
         SELECT
             (
                 SELECT count(*)
                 FROM public.zoho_outbox
-                WHERE NOT admitted OR (finished_at IS NULL AND status <> 'dead')
+                WHERE NOT admitted OR (finished_at IS NULL AND status NOT IN ('dead', 'waiting'))
             )
             + (
                 SELECT count(*)
                 FROM zoho_outbox_private.entity_state
-                WHERE phase NOT IN ('idle', 'dead') OR write_back_due IS NOT NULL
+                WHERE phase NOT IN ('idle', 'dead', 'waiting') OR write_back_due IS NOT NULL
+            )
+            + (
+                SELECT count(*)
+                FROM zoho_outbox_private.entity_state AS child
+                JOIN zoho_outbox_private.entity_state AS parent
+                    ON parent.entity_id = child.waits_for_id AND parent.entity_type = child.waits_for_type
+                WHERE child.phase = 'waiting'
+                    AND (
+                        parent.usable_id IS NOT NULL
+                        OR (parent.phase = 'dead' AND NOT child.waits_for_dead)
+                        OR (parent.phase = 'idle' AND parent.due_at >= child.due_at)
+                    )
+            )
+            + (
+                SELECT count(*)
+                FROM zoho_outbox_private.entity_state AS child
+                JOIN public.service_packages AS package ON package.id = child.waits_for_id
+                JOIN public.product_integrations AS integration ON integration.service_package_id = package.id
+                WHERE child.phase = 'waiting'
+                    AND child.waits_for_type = 'package'
+                    AND integration.sync_status = 'ok'
+                    AND btrim(package.sku) <> ''
             ) AS to_do
         """
     )
@@ -216,8 +269,11 @@ async def _report(
         complaints=applications.complaints,
         mistakes=verdict.mistakes(scene),
     )
+    for collection, key in _COUNTED.items():
+        report.made[collection] = sum(statistics["creates"].get(collection, {}).get(key, {}).values())
+    books, journal = await verdict.read_books(scene), (await scene.zoho.get("requests"))["requests"]
     for generator in generators:
-        evidence = await verdict.gather(scene, generator)
+        evidence = await verdict.gather(scene, generator, books, journal)
         report.entities += len(evidence.states.keys() | evidence.hosts.keys())
         cases = verdict.judge(generator, evidence)
         report.cases += cases

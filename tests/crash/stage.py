@@ -1,6 +1,7 @@
 """What a run stands on: a PostgreSQL of its own, a Zoho, replicas of the daemon, and a breakable path before each."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -20,6 +22,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from outbox.demo.postgres_server import PostgresServer
+from outbox.simulator.application import API_ROOT
 from outbox.simulator.serving import environment
 from outbox.simulator.settings import SimulatorSettings
 from tests.crash import simulating
@@ -64,13 +67,38 @@ class Zoho:
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
+        self._token = ""
 
     async def get(self, name: str, **query: str) -> dict[str, Any]:
-        """``GET /_simulator/<name>``."""
+        """``GET /_simulator/<name>``; amounts are Decimal."""
         reply = await self._client.get(f"/_simulator/{name}", params=query)
         reply.raise_for_status()
-        found: dict[str, Any] = reply.json()
+        found: dict[str, Any] = json.loads(reply.text, parse_float=Decimal)
         return found
+
+    async def read(self, path: str) -> dict[str, Any]:
+        """A GET of the API itself, with a token of our own; amounts are Decimal."""
+        own = simulating.settings()
+        if not self._token:
+            asked = {
+                "grant_type": "refresh_token",
+                "client_id": own.client_id,
+                "client_secret": own.client_secret,
+                "refresh_token": own.refresh_token,
+            }
+            self._token = (await self._client.post("/oauth/v2/token", data=asked)).json()["access_token"]
+        headers = {
+            "Authorization": f"Zoho-oauthtoken {self._token}",
+            "X-com-zoho-subscriptions-organizationid": own.organisation.organization_id,
+        }
+        reply = await self._client.get(f"{API_ROOT}{path}", headers=headers)
+        reply.raise_for_status()
+        found: dict[str, Any] = json.loads(reply.text, parse_float=Decimal)
+        return found
+
+    async def put_records(self, records: dict[str, list[dict[str, Any]]]) -> None:
+        """What a person made in Zoho before."""
+        (await self._client.post("/_simulator/records", json=records)).raise_for_status()
 
     async def plant(self, *rules: dict[str, Any]) -> None:
         """Plants faults."""

@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -47,15 +48,30 @@ class Evidence:
     hosts: dict[UUID, Row] = field(default_factory=dict)
     records: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     """By the host id that they carry."""
-    journal: list[Row] = field(default_factory=list)
-    creates: Mapping[str, int] = field(default_factory=dict)
-    """Records made, by External ID."""
+    journal: Sequence[Row] = ()
+    books: Books = field(default_factory=lambda: Books({}, {}, {}))
 
 
-async def gather(stage: Stage, workload: Workload) -> Evidence:
-    """Reads both sides."""
+async def read_books(stage: Stage) -> Books:
+    """Zoho's side: the records, what is scheduled, what was made how often."""
+    collections = await stage.zoho.get("books")
+    scheduled = {}
+    for record in collections["subscriptions"]:
+        if record["end_of_term"]:
+            path = f"/subscriptions/{record['subscription_id']}/scheduledchanges"
+            if will_be := (await stage.zoho.read(path))["subscription"]:
+                scheduled[record["subscription_id"]] = will_be
+    return Books(collections, scheduled, (await stage.zoho.get("statistics"))["creates"])
+
+
+async def gather(
+    stage: Stage, workload: Workload, books: Books | None = None, journal: Sequence[Row] | None = None
+) -> Evidence:
+    """Reads both sides, Zoho's unless it is given."""
     kind = {"type": workload.entity_type}
     evidence = Evidence()
+    evidence.books = books or await read_books(stage)
+    evidence.journal = (await stage.zoho.get("requests"))["requests"] if journal is None else journal
     for row in await stage.rows("SELECT * FROM public.zoho_outbox WHERE entity_type = %(type)s ORDER BY id", kind):
         evidence.entries[row["entity_id"]].append(row)
     for row in await stage.rows("SELECT * FROM zoho_outbox_private.entity_state WHERE entity_type = %(type)s", kind):
@@ -66,12 +82,9 @@ async def gather(stage: Stage, workload: Workload) -> Evidence:
         evidence.logs[row["entity_id"]].append(row)
     for row in await stage.rows(workload.rows_statement()):
         evidence.hosts[row["id"]] = row
-    books: Books = await stage.zoho.get("books")
-    for record in books[workload.collection]:
-        evidence.records[workload.owner(record)].append(record)
-    evidence.journal = (await stage.zoho.get("requests"))["requests"]
-    creates = (await stage.zoho.get("statistics"))["creates"].get(workload.collection, {})
-    evidence.creates = creates.get("External ID", {})
+    for record in evidence.books.collections[workload.collection]:
+        if (owner := workload.owner(record)) is not None:
+            evidence.records[owner].append(record)
     return evidence
 
 
@@ -81,9 +94,10 @@ def judge(workload: Workload, evidence: Evidence) -> list[Case]:
         Case(kind, workload.entity_type, entity_id, what)
         for findings in (
             _entries_at_rest(evidence),
-            _at_most_once(evidence),
-            _nobodys_records(evidence),
+            _at_most_once(workload, evidence),
+            _nobodys_records(workload, evidence),
             _both_sides(workload, evidence),
+            _amiss(workload, evidence),
             _every_request_logged(workload, evidence),
         )
         for kind, entity_id, what in findings
@@ -97,23 +111,43 @@ def _entries_at_rest(evidence: Evidence) -> Iterable[Finding]:
     for entity_id, entries in evidence.entries.items():
         phase = evidence.states[entity_id]["phase"] if entity_id in evidence.states else None
         for entry in entries:
-            open_dead = entry["status"] == "dead" and phase == "dead"
-            if entry["finished_at"] is None and not open_dead:
+            # What nobody can do anything about but the prerequisite, or a person.
+            at_rest = phase in ("dead", "waiting") and entry["status"] == phase
+            if entry["finished_at"] is None and not at_rest:
                 yield Kind.LOST, entity_id, f"entry {entry['id']} is {entry['status']}, its entity {phase}"
     for entity_id, state in evidence.states.items():
-        if state["phase"] not in ("idle", "dead"):
-            yield Kind.LOST, entity_id, f"the entity is still {state['phase']}"
-        if state["phase"] == "dead" and all(entry["status"] != "dead" for entry in evidence.entries[entity_id]):
-            yield Kind.WRONG, entity_id, "the entity is dead, and no entry says so"
+        phase, entries = state["phase"], evidence.entries[entity_id]
+        if phase not in ("idle", "dead", "waiting"):
+            yield Kind.LOST, entity_id, f"the entity is still {phase}"
+        elif phase != "idle" and all(entry["status"] != phase for entry in entries):
+            yield Kind.WRONG, entity_id, f"the entity is {phase}, and no entry says so"
+        if phase == "waiting" and not any(entry["waiting_for"] for entry in entries):
+            yield Kind.WRONG, entity_id, "the entity is waiting, and no entry says for whom"
 
 
-def _at_most_once(evidence: Evidence) -> Iterable[Finding]:
-    for owner, count in evidence.creates.items():
-        if count > 1:
-            yield Kind.DUPLICATED, UUID(owner), f"created {count} times"
+def _at_most_once(workload: Workload, evidence: Evidence) -> Iterable[Finding]:
+    for key, collection in workload.made_once.items():
+        for value, count in evidence.books.creates.get(collection, {}).get(key, {}).items():
+            if count > 1:
+                yield Kind.DUPLICATED, _entity_of(value, workload, evidence), f"{key} {value} created {count} times"
 
 
-def _nobodys_records(evidence: Evidence) -> Iterable[Finding]:
+def _entity_of(value: str, workload: Workload, evidence: Evidence) -> UUID | None:
+    """The entity that a key belongs to, where the key says so or a record has it."""
+    with suppress(ValueError):
+        return UUID(value.partition("#")[0])
+    for owner, records in evidence.records.items():
+        if owner and any(record[workload.record_id] == value for record in records):
+            return UUID(owner)
+    return None
+
+
+def _amiss(workload: Workload, evidence: Evidence) -> Iterable[Finding]:
+    for entity_id, what in workload.amiss(list(evidence.hosts.values()), evidence.books):
+        yield Kind.WRONG, entity_id, what
+
+
+def _nobodys_records(workload: Workload, evidence: Evidence) -> Iterable[Finding]:
     for owner, records in evidence.records.items():
         if not owner:
             yield Kind.WRONG, None, f"{len(records)} records without an External ID"
@@ -123,12 +157,12 @@ def _nobodys_records(evidence: Evidence) -> Iterable[Finding]:
         was_deleted = state is not None and state["host_deleted_at"] is not None
         if entity_id not in evidence.hosts and not was_deleted:
             yield Kind.WRONG, entity_id, "a record of a row that never was committed"
-        if len(records) > 1:
+        if workload.current(records) is None:
             yield Kind.DUPLICATED, entity_id, f"{len(records)} records"
 
 
 def _both_sides(workload: Workload, evidence: Evidence) -> Iterable[Finding]:
-    for held in workload.expected(list(evidence.hosts.values())):
+    for held in workload.expected(list(evidence.hosts.values()), evidence.books):
         host, state = evidence.hosts[held.entity_id], evidence.states.get(held.entity_id)
         records = evidence.records.get(str(held.entity_id), [])
         if state is None:
@@ -140,21 +174,25 @@ def _both_sides(workload: Workload, evidence: Evidence) -> Iterable[Finding]:
             pass
         elif held.records.stop == 1:
             yield Kind.WRONG, held.entity_id, "was sent, though it never was eligible"
-        for what in _differences(workload, held, host, state, records):
+        for what in _differences(workload, held, host, state, records, evidence.books):
             yield Kind.WRONG, held.entity_id, what
 
 
-def _differences(workload: Workload, held: Held, host: Row, state: Row, records: Sequence[Row]) -> Iterable[str]:
-    if state["phase"] != held.phase:
+def _differences(
+    workload: Workload, held: Held, host: Row, state: Row, records: Sequence[Row], books: Books
+) -> Iterable[str]:
+    if held.phase is not None and state["phase"] != held.phase:
         yield f"the entity is {state['phase']} and should be {held.phase}"
-    if host["zoho_sync_status"] != held.status:
+    elif held.phase == "waiting" and state["waits_for_id"] not in held.waits_for:
+        yield f"it waits for {state['waits_for_type']} {state['waits_for_id']} and should for {set(held.waits_for)}"
+    if held.status is not None and host["zoho_sync_status"] != held.status:
         yield f"zoho_sync_status is {host['zoho_sync_status']!r} and should be {held.status!r}"
-    if (host["zoho_last_sync_error"] is not None) != held.has_error:
+    if held.has_error is not None and (host["zoho_last_sync_error"] is not None) != held.has_error:
         yield f"zoho_last_sync_error is {host['zoho_last_sync_error']!r}"
-    if len(records) != 1:
+    record = workload.current(records)
+    if record is None:
         return
-    (record,) = records
-    shown = workload.shown(record)
+    shown = workload.shown(record, books)
     for name, value in held.fields.items():
         if shown.get(name) != value:
             yield f"{name} is {shown.get(name)!r} in Zoho and should be {value!r}"

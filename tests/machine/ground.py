@@ -28,7 +28,7 @@ Connection = psycopg.Connection[Row]
 
 
 def machine_template() -> DatabaseTemplate:
-    """A migrated host database in which payments are captured too, as the machine's own kind of record needs."""
+    """A migrated host database in which payments are captured as the machine's own kind of record needs them."""
     base = migrated_template(HostShape())
     key = hashlib.sha256(repr((base.key, Payment.capture)).encode()).hexdigest()[:16]
     return DatabaseTemplate(f"machine_{key}", _capture_payments, base=base)
@@ -36,7 +36,8 @@ def machine_template() -> DatabaseTemplate:
 
 def _capture_payments(database: Database) -> None:
     with psycopg.connect(database.dsn(MIGRATOR), autocommit=True) as connection:
-        migrate(connection, (*CAPTURES, Payment.capture), lambda _: None)
+        others = (capture for capture in CAPTURES if capture.entity_type is not EntityType.PAYMENT)
+        migrate(connection, (*others, Payment.capture), lambda _: None)
 
 
 class Ground:
@@ -86,6 +87,7 @@ class Ground:
         with self.time.transaction():
             self.time.execute(_SHIFT_STATE, {"seconds": seconds})
             self.time.execute(_SHIFT_ORGANISATION, {"seconds": seconds})
+            self.time.execute(_SHIFT_LISTING, {"seconds": seconds})
 
     def mend_organisation(self) -> None:
         """Zoho is well, credentials are good, nobody paused."""
@@ -160,6 +162,9 @@ WHERE status NOT IN ('done', 'skipped');
 DELETE FROM public.zoho_outbox;
 DELETE FROM zoho_outbox_private.entity_state;
 DELETE FROM public.zoho_sync_logs;
+DELETE FROM zoho_outbox_private.listing;
+DELETE FROM zoho_outbox_private.listed_record;
+DELETE FROM zoho_outbox_private.catalogue;
 ALTER SEQUENCE public.zoho_outbox_id_seq RESTART;
 DELETE FROM zoho_outbox_private.organisation;
 INSERT INTO zoho_outbox_private.organisation DEFAULT VALUES;
@@ -185,6 +190,11 @@ SET throttled_at = throttled_at - make_interval(secs => %(seconds)s),
     probe_at = probe_at - make_interval(secs => %(seconds)s),
     recovered_at = recovered_at - make_interval(secs => %(seconds)s),
     last_good_reply_at = last_good_reply_at - make_interval(secs => %(seconds)s)
+"""
+
+_SHIFT_LISTING: LiteralString = """
+UPDATE zoho_outbox_private.listing
+SET begun_at = begun_at - make_interval(secs => %(seconds)s)
 """
 
 _MEND_ORGANISATION: LiteralString = """
@@ -226,13 +236,28 @@ UNION ALL
 SELECT 'idle or dead, and marked as arrived', entity_type, entity_id, phase
 FROM zoho_outbox_private.entity_state WHERE arrived_since_claim AND phase <> 'leased'
 UNION ALL
-SELECT 'asleep although its parent is in Zoho', child.entity_type, child.entity_id, parent.zoho_id
+SELECT 'asleep although its parent is in Zoho', child.entity_type, child.entity_id, parent.usable_id
 FROM zoho_outbox_private.entity_state AS child
 JOIN zoho_outbox_private.entity_state AS parent
     ON parent.entity_id = child.waits_for_id AND parent.entity_type = child.waits_for_type
 WHERE child.phase = 'waiting'
-    AND parent.zoho_id IS NOT NULL
+    AND parent.usable_id IS NOT NULL
     -- An adopted record is noted before the parent is settled.
     AND parent.phase <> 'leased'
+    AND NOT %(wakes_pending)s
+UNION ALL
+SELECT 'asleep, and does not say that its parent failed', child.entity_type, child.entity_id, parent.last_error
+FROM zoho_outbox_private.entity_state AS child
+JOIN zoho_outbox_private.entity_state AS parent
+    ON parent.entity_id = child.waits_for_id AND parent.entity_type = child.waits_for_type
+WHERE child.phase = 'waiting' AND parent.phase = 'dead' AND NOT child.waits_for_dead AND NOT %(wakes_pending)s
+UNION ALL
+SELECT 'asleep although its parent came to rest since', child.entity_type, child.entity_id, parent.last_error
+FROM zoho_outbox_private.entity_state AS child
+JOIN zoho_outbox_private.entity_state AS parent
+    ON parent.entity_id = child.waits_for_id AND parent.entity_type = child.waits_for_type
+WHERE child.phase = 'waiting'
+    AND parent.phase = 'idle'
+    AND parent.due_at >= child.due_at
     AND NOT %(wakes_pending)s
 """

@@ -9,9 +9,11 @@ from uuid import UUID
 import psycopg
 
 from outbox.database import Row
-from outbox.entities.contract import Desired, Entity, Found, NotOurs, Prerequisite, Remote, Terms
+from outbox.entities.contract import Desired, Entity, Found, NotOurs, Prerequisite, Remote, Terms, Updated
+from outbox.entities.parents import Parent
+from outbox.entities.payment_row import READS
 from outbox.host_tables import Capture
-from outbox.vocabulary import EntityType
+from outbox.vocabulary import Awaited, EntityType
 from outbox.zoho.exchange import ApiReply, ApiRequest, path_segment
 from outbox.zoho.failures import CallFailed, FailureKind
 from outbox.zoho.json_text import JsonValue
@@ -19,8 +21,16 @@ from outbox.zoho.json_text import JsonValue
 # The parent's id is read where the wake-up looks for it, in the state row: the host's column can be empty
 # (not written back yet, or cleared by hand), and a child that went by it would be woken and wait in a circle.
 READ = """
-SELECT payment.id, payment.amount, payment.customer_id, payment.zoho_payment_id, parent.zoho_id AS parent_zoho_id
+SELECT
+    payment.id,
+    payment.amount,
+    payment.customer_id,
+    payment.zoho_payment_id,
+    customer.id IS NOT NULL AS customer_exists,
+    parent.usable_id AS parent_zoho_id,
+    parent.phase AS parent_phase
 FROM public.payment_transactions AS payment
+LEFT JOIN public.customers AS customer ON customer.id = payment.customer_id
 LEFT JOIN zoho_outbox_private.entity_state AS parent
     ON parent.entity_id = payment.customer_id AND parent.entity_type = 'customer'
 WHERE payment.id = ANY (%(ids)s)
@@ -35,7 +45,9 @@ class PaymentRow:
     amount: Decimal
     customer_id: UUID | None
     zoho_payment_id: str | None
+    customer_exists: bool
     parent_zoho_id: str | None
+    parent_phase: str | None
 
 
 class Payment(Entity[PaymentRow]):
@@ -45,7 +57,7 @@ class Payment(Entity[PaymentRow]):
     capture: ClassVar[Capture] = Capture(
         entity_type=EntityType.PAYMENT,
         mapped_columns=("amount",),
-        reads={"payment_transactions": ("amount", "customer_id")},
+        reads=READS,
         shown_to_operators=(),
     )
 
@@ -59,13 +71,22 @@ class Payment(Entity[PaymentRow]):
     def zoho_id(self, row: PaymentRow) -> str | None:
         return row.zoho_payment_id
 
-    def ineligible(self, row: PaymentRow) -> str | None:
+    def ineligible(self, row: PaymentRow, terms: Terms) -> str | None:
         return None
 
-    def prerequisites(self, row: PaymentRow) -> Sequence[Prerequisite]:
-        if row.customer_id is None or row.parent_zoho_id is not None:
+    def prerequisites(self, row: PaymentRow, terms: Terms) -> Sequence[Prerequisite]:
+        if row.customer_id is None:
             return ()
-        return (Prerequisite(EntityType.CUSTOMER, row.customer_id, f"customer {row.customer_id}"),)
+        customer = Parent(
+            Awaited.CUSTOMER,
+            row.customer_id,
+            f"customer {row.customer_id}",
+            row.parent_zoho_id,
+            row.parent_phase,
+            exists=row.customer_exists,
+        )
+        prerequisite = customer.prerequisite()
+        return () if prerequisite is None else (prerequisite,)
 
     def desired(self, row: PaymentRow, terms: Terms) -> Desired:
         return Desired({"reference_number": str(row.id), "amount": row.amount}, "active", str(row.id))
@@ -108,12 +129,21 @@ class Payment(Entity[PaymentRow]):
         return found.record["amount"] != desired.content["amount"]
 
     async def update(
-        self, remote: Remote, zoho_id: str, desired: Desired, was: str | None, *, write_content: bool
-    ) -> tuple[Mapping[str, JsonValue] | None, str | None]:
+        self,
+        remote: Remote,
+        row: PaymentRow,
+        zoho_id: str,
+        desired: Desired,
+        terms: Terms,
+        *,
+        was: str | None,
+        found: Found | None,
+        write_content: bool,
+    ) -> Updated:
         if not write_content:
-            return None, None
+            return Updated(desired.lifecycle)
         reply = await remote.write(ApiRequest("PUT", f"/payments/{path_segment(zoho_id)}", body=desired.content))
-        return _found(reply.body).record, None
+        return Updated(desired.lifecycle, _found(reply.body).record)
 
     def mismatch(self, record: Mapping[str, JsonValue], desired: Desired) -> str | None:
         if record["amount"] != desired.content["amount"]:

@@ -116,7 +116,21 @@ PLANTS: dict[str, Plant] = {
             reword=_without(r"AND state\.lease_token = verdict\.token"),
         ),
         Plant("creates again without looking", shows="created 2 times", store=_Forgetful, leaning=LOST_CREATES),
-        Plant("forgets to wake the children", shows="asleep although", store=_Silent, leaning=CHILDREN),
+        Plant("forgets to wake the children", shows="asleep", store=_Silent, leaning=CHILDREN),
+        Plant(
+            "does not tell the children that their parent failed",
+            shows="asleep, and does not say",
+            file="wake_children",
+            leaning=OPERATORS,
+            reword=_without(r"OR \(parent\.phase = 'dead' AND NOT child\.waits_for_dead\)"),
+        ),
+        Plant(
+            "does not tell the children that their parent came to rest without a record",
+            shows="asleep although its parent came to rest",
+            file="wake_children",
+            leaning=CHILDREN,
+            reword=_without(r"OR \(parent\.phase = 'idle' AND parent\.due_at >= child\.due_at\)"),
+        ),
         Plant(
             "sends nothing again after a refused settlement",
             shows="Zoho holds",

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from outbox.clock import ManualClock
 from outbox.database import DatabaseUnavailable, Row
@@ -12,8 +14,12 @@ from outbox.entities.contract import AnyEntity, Terms
 from outbox.entities.customer import Customer
 from outbox.host_tables import HOST_TABLES
 from outbox.sending.attempt import Ended, Sender
+from outbox.sending.catalogue import Catalogues
+from outbox.sending.listing import Listings
 from outbox.sending.terms import SendingTerms
 from outbox.settings import LogPayloads
+from outbox.store.catalogue import CatalogueStore
+from outbox.store.listing import ListingStore
 from outbox.store.organisation import OrganisationStore
 from outbox.store.protocol import Claim, OutboxStore, Settlement, Verdict
 from outbox.vocabulary import Change, EntityType, Origin, Phase, Urgency
@@ -45,7 +51,7 @@ TERMS = SendingTerms(
     request=REQUEST_SECONDS,
     payloads=LogPayloads.MASKED,
     kept_labels=(EXTERNAL_ID, ACCOUNT_NUMBER),
-    mapping=Terms("ZAR", EXTERNAL_ID, ACCOUNT_NUMBER),
+    mapping=Terms("ZAR", EXTERNAL_ID, ACCOUNT_NUMBER, zone=ZoneInfo("Africa/Johannesburg"), today=date.min),
 )
 
 Content = tuple[str | None, dict[str, Any], str]
@@ -173,7 +179,16 @@ class World:
                 lambda: self.seconds,
                 REQUEST_SECONDS,
             )
-            return Sender(client, store, organisation, clock, TERMS, jitter=lambda _low, high: high)
+            return Sender(
+                client,
+                store,
+                organisation,
+                clock,
+                TERMS,
+                catalogues=Catalogues(CatalogueStore(database)),
+                listings=Listings(ListingStore(database, clock)),
+                jitter=lambda _low, high: high,
+            )
 
         return Replica(name, clock, store, sender)
 
@@ -585,7 +600,7 @@ class World:
         if row is None:
             return None
         desired = kind.desired(row, TERMS.mapping)
-        return kind.ineligible(row), dict(desired.content), desired.lifecycle
+        return kind.ineligible(row, TERMS.mapping), dict(desired.content), desired.lifecycle
 
     def _is_ours(self, entity_type: EntityType, entity_id: UUID, zoho_id: str) -> bool:
         return zoho_id in self.zoho.of(entity_type, str(entity_id))
@@ -628,17 +643,19 @@ class World:
         named = f"{entity.entity_type} {row.id}"
         if state is None:
             return [f"{named} was never admitted"]
-        if entity.ineligible(row):
+        if entity.ineligible(row, TERMS.mapping):
             return (
                 []
                 if host["zoho_sync_status"] == "skipped"
                 else [f"{named} shows {host['zoho_sync_status']}, not skipped"]
             )
-        if waiting := entity.prerequisites(row):
+        if waiting := entity.prerequisites(row, TERMS.mapping):
             (parent,) = waiting
-            if (state["phase"], state["waits_for_id"]) == ("waiting", parent.entity_id):
-                return []
-            return [f"{named} does not wait for {parent.named}: {state['phase']}"]
+            if (state["phase"], state["waits_for_id"]) != ("waiting", parent.id):
+                return [f"{named} does not wait for {parent.named}: {state['phase']}"]
+            if state["waits_for_dead"] != parent.dead:
+                return [f"{named} waits for {parent.named}, and says that it failed: {state['waits_for_dead']}"]
+            return []
         if state["phase"] != "idle":
             return [f"{named} is {state['phase']}: {state['last_error']}"]
         broken = []
