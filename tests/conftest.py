@@ -17,6 +17,7 @@ from tests.host.server import TestServer, embedded_server, open_server
 from tests.host.shapes import HostShape, prepare_server
 from tests.machine.statistics import statistics_of, summary
 from tests.migration.migrated import migrated_template
+from tests.month.closing import closing_lines
 
 _SERVER = pytest.StashKey[TestServer | Exception]()
 
@@ -51,8 +52,10 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which server the tests used, and what the state machine went through."""
+    """Say which server the tests used, what the state machine went through, and how the months closed."""
     for line in summary(statistics_of(chain.from_iterable(terminalreporter.stats.values()))):
+        terminalreporter.write_line(line)
+    for line in closing_lines(chain.from_iterable(terminalreporter.stats.values())):
         terminalreporter.write_line(line)
     match config.stash.get(_SERVER, None):
         case TestServer() as server:

@@ -124,10 +124,70 @@ class Host:
             "phone": "+27 21 555 0101",
             "account_number": number,
         }
-        values.update(columns)
+        return self._insert("customers", values | columns)
+
+    def service(self, customer_id: UUID, *, package_id: UUID | None = None, **columns: Any) -> UUID:
+        """A new active service, of a package that is published unless another one is given."""
+        values = {
+            "customer_id": customer_id,
+            "package_id": package_id or self.package("FIBRE-50"),
+            "package_name": "Fibre 50/50",
+            "service_type": "fibre",
+            "monthly_price": "799.00",
+            "status": "active",
+            "billing_day": 1,
+            "activation_date": "2026-01-01",
+        }
+        return self._insert("customer_services", values | columns)
+
+    def package(self, sku: str, *, published: str = "ok") -> UUID:
+        """A new package; ``published`` is what product_integrations says of it."""
+        package_id = self._insert(
+            "service_packages",
+            {
+                "name": f"Package {sku}",
+                "service_type": "fibre",
+                "speed_down": 50,
+                "speed_up": 50,
+                "price": "799.00",
+                "sku": sku,
+            },
+        )
+        self._insert("product_integrations", {"service_package_id": package_id, "sync_status": published})
+        return package_id
+
+    def invoice(self, customer_id: UUID, number: str, **columns: Any) -> UUID:
+        """A new invoice over an installation, which the host bills itself."""
+        values = {
+            "customer_id": customer_id,
+            "invoice_number": number,
+            "invoice_date": "2026-01-05",
+            "due_date": "2026-01-12",
+            "subtotal": "1000.00",
+            "tax_amount": "150.00",
+            "total_amount": "1150.00",
+            "amount_due": "1150.00",
+            "status": "sent",
+            "invoice_type": "installation",
+        }
+        return self._insert("customer_invoices", values | columns)
+
+    def payment(self, transaction: str, **columns: Any) -> UUID:
+        """A new completed payment."""
+        values = {
+            "transaction_id": transaction,
+            "reference": f"Ref {transaction}",
+            "provider": "netcash",
+            "amount": "500.00",
+            "status": "completed",
+            "completed_at": "2026-01-06 10:00+02",
+        }
+        return self._insert("payment_transactions", values | columns)
+
+    def _insert(self, table: str, values: Mapping[str, Any]) -> UUID:
         names = ", ".join(values)
         places = ", ".join(f"%({name})s" for name in values)
-        row = self.one(f"INSERT INTO public.customers ({names}) VALUES ({places}) RETURNING id", values)
+        row = self.one(f"INSERT INTO public.{table} ({names}) VALUES ({places}) RETURNING id", values)
         found = row["id"]
         assert isinstance(found, UUID)
         return found

@@ -13,7 +13,21 @@ from tests.host.shapes import HostShape
 from tests.migration.migrated import DAEMON
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
-COMMANDS = ("run", "migrate", "status", "explain", "sync", "pause", "resume", "doctor", "simulate-zoho", "demo")
+COMMANDS = (
+    "run",
+    "migrate",
+    "status",
+    "explain",
+    "find",
+    "sync",
+    "backfill",
+    "retry-failed",
+    "pause",
+    "resume",
+    "doctor",
+    "simulate-zoho",
+    "demo",
+)
 
 
 def test_help_names_every_command_and_loads_nothing_heavy() -> None:
@@ -54,8 +68,27 @@ def test_version() -> None:
         (["sync", "customer"], "zoho-outbox sync: Missing argument 'ID' (see zoho-outbox sync --help)"),
         (["status", "--loud"], "zoho-outbox status: No such option: --loud (see zoho-outbox status --help)"),
         (
-            ["explain", "invoice", "INV-2025-00001"],
-            "'INV-2025-00001' is no uuid: give the id of the invoice's row",
+            ["find", "lead"],
+            "zoho-outbox find: Invalid value for 'TYPE': 'lead' is not one of 'customer', 'subscription', 'invoice', "
+            "'payment' (see zoho-outbox find --help)",
+        ),
+        (
+            ["retry-failed", "--entity", "lead"],
+            "zoho-outbox retry-failed: Invalid value for '--entity': 'lead' is not one of 'customer', 'subscription', "
+            "'invoice', 'payment' (see zoho-outbox retry-failed --help)",
+        ),
+        (
+            ["explain", "subscription", "FIBRE-50"],
+            "'FIBRE-50' is no uuid: give the id of the subscription's row in customer_services",
+        ),
+        (
+            ["explain", "invoice", "INV\n1"],
+            "'INV\\n1' is neither a uuid nor an invoice number: give the invoice's id, "
+            "or something like INV-2025-00001",
+        ),
+        (
+            ["sync", "payment", " "],
+            "' ' is neither a uuid nor a transaction id: give the payment's id, or something like NC-0001",
         ),
         (
             ["explain", "customer", "somebody with a very long name"],
@@ -68,7 +101,11 @@ def test_version() -> None:
             ["migrate", "--drop-zoho-ids"],
             "--drop-zoho-ids goes with rollback: zoho-outbox migrate rollback --drop-zoho-ids",
         ),
-        (["doctor"], "say what to do: --accept-database makes this database the one that sends"),
+        (
+            ["doctor"],
+            "say what to do: --accept-database makes this database the one that sends; --accept-billing-mode lets "
+            "another ZOHO_RECURRING_BILLING hold",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2_before_any_connection(words: list[str], said: str) -> None:
@@ -88,8 +125,9 @@ def test_a_missing_setting_is_named_and_exit_2(words: list[str]) -> None:
     assert (said.code, said.out, said.err) == (WRONG_USE, "", "DATABASE_URL: required, and not set\n")
 
 
-def test_every_missing_setting_of_a_command_that_sends_is_named() -> None:
-    said = type_command("sync", "customer", "CT-1", DATABASE_URL=NOWHERE)
+@pytest.mark.parametrize("words", [["sync", "customer", "CT-1"], ["find", "invoice"], ["retry-failed"]])
+def test_every_missing_setting_of_a_command_that_needs_them_all_is_named(words: list[str]) -> None:
+    said = type_command(*words, DATABASE_URL=NOWHERE)
     assert said.code == WRONG_USE
     assert [line.partition(":")[0] for line in said.err.splitlines()] == [
         "ZOHO_CLIENT_ID",
@@ -105,7 +143,10 @@ def test_a_malformed_limit_is_named_by_status() -> None:
     assert [line.partition(":")[0] for line in said.err.splitlines()] == ["ZOHO_DAILY_REQUEST_LIMIT", "ZOHO_TIME_ZONE"]
 
 
-@pytest.mark.parametrize("words", [["status"], ["migrate", "--check"], ["pause"], ["explain", "customer", "CT-1"]])
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["migrate", "--check"], ["pause"], ["explain", "customer", "CT-1"], ["retry-failed", "--dry-run"]],
+)
 def test_an_absent_database_is_one_line_and_exit_1(words: list[str]) -> None:
     said = type_command(*words, DATABASE_URL=NOWHERE)
     assert (said.code, said.out) == (FAILED, "")

@@ -1,5 +1,6 @@
 """``sync --dry-run``: what it prints is what the next ``sync`` sends, and it writes nothing."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def everything(host: Host) -> dict[str, Any]:
 def printed(said: Said) -> tuple[str, Any]:
     """The request line and the body of what would be sent."""
     head, _, body = said.out.partition("\n\n")[2].partition("\n\n")
-    return head, simplejson.loads(body) if body else None
+    return head, simplejson.loads(body, use_decimal=True) if body else None
 
 
 def writes(zoho: RunningSimulator) -> int:
@@ -53,7 +54,88 @@ async def test_it_prints_the_create_to_the_letter_and_writes_nothing(
     assert head == f"POST {zoho.api_base_url}/customers"
     await console.type("sync", "customer", "CT-1")
     (sent,) = [asked for asked in zoho.simulator.journal if asked.path.endswith("/customers")]
-    assert simplejson.loads(sent.body) == body
+    assert simplejson.loads(sent.body, use_decimal=True) == body
+
+
+@pytest.mark.parametrize("entity_type", ["subscription", "invoice", "payment"])
+async def test_it_prints_the_create_of_each_type_as_it_is_sent_then(
+    console: Console, host: Host, zoho: RunningSimulator, entity_type: str
+) -> None:
+    zoho.simulator.plant_plan(plan_code="FIBRE-50", recurring_price=899)
+    customer = host.customer("CT-1")
+    invoice = host.invoice(customer, "CT-INV-1", line_items='[{"description": "Router", "unit_price": 1150.00}]')
+    rows = {
+        "subscription": host.service(customer, last_invoice_date="2098-12-15", billing_day=15),
+        "invoice": invoice,
+        "payment": host.payment("NC-1", customer_id=customer, customer_invoice_id=invoice, amount="1500.00"),
+    }
+    await console.type("sync", "customer", "CT-1")
+    if entity_type == "payment":
+        await console.type("sync", "invoice", "CT-INV-1")
+    before, sent = everything(host), writes(zoho)
+    said = await console.type("sync", entity_type, str(rows[entity_type]), "--dry-run")
+    assert (said.code, said.err) == (DONE, "")
+    assert everything(host) == before
+    assert writes(zoho) == sent
+    head, body = printed(said)
+    path = f"/{entity_type}s"
+    own_number = "?ignore_auto_number_generation=true" if entity_type == "invoice" else ""
+    assert head == f"POST {zoho.api_base_url}{path}{own_number}"
+    match entity_type:
+        case "subscription":
+            assert (body["plan"]["price"], body["starts_at"]) == (Decimal("799.00"), "2099-01-15")
+        case "invoice":
+            assert [item["price"] for item in body["invoice_items"]] == [Decimal("1150.00")]
+        case _:
+            assert [each["amount_applied"] for each in body["invoices"]] == [Decimal("1150.00")]
+            assert body["amount"] == Decimal("1500.00")
+    assert (await console.type("sync", entity_type, str(rows[entity_type]))).code == DONE
+    (created,) = [asked for asked in zoho.simulator.journal if asked.method == "POST" and asked.path.endswith(path)]
+    assert simplejson.loads(created.body, use_decimal=True) == body
+
+
+async def test_it_prints_the_change_of_an_invoice_and_of_a_payment(
+    console: Console, host: Host, zoho: RunningSimulator
+) -> None:
+    customer = host.customer("CT-1")
+    invoice = host.invoice(customer, "CT-INV-1")
+    host.payment("NC-1", customer_id=customer, customer_invoice_id=invoice, amount="500.00")
+    for words in (["customer", "CT-1"], ["invoice", "CT-INV-1"], ["payment", "NC-1"]):
+        await console.type("sync", *words)
+    host.rows("UPDATE public.customer_invoices SET notes = 'Agreed by telephone'")
+    host.rows("UPDATE public.payment_transactions SET amount = 600")
+    before, sent = everything(host), writes(zoho)
+    for words, method, key, value in (
+        (["invoice", "CT-INV-1"], "PUT", "notes", "Agreed by telephone"),
+        (["payment", "NC-1"], "PUT", "amount", Decimal("600.00")),
+    ):
+        said = await console.type("sync", *words, "--dry-run")
+        assert (said.code, said.err) == (DONE, "")
+        head, body = printed(said)
+        assert head.startswith(f"{method} {zoho.api_base_url}/{words[0]}s/")
+        assert body[key] == value
+    assert everything(host) == before
+    assert writes(zoho) == sent
+
+
+async def test_what_would_not_be_sent_of_each_type_is_told_with_its_reason(
+    console: Console, host: Host, zoho: RunningSimulator
+) -> None:
+    customer = host.customer("CT-1")
+    await console.type("sync", "customer", "CT-1")
+    service = host.service(customer, package_id=host.package("FIBRE-50", published="failed"))
+    host.invoice(customer, "CT-INV-1", invoice_type="recurring")
+    host.invoice(customer, "CT-INV-2", line_items='[{"description": "Router", "unit_price": 900}]')
+    host.payment("NC-1", customer_id=customer, currency="USD")
+    for words, reason in (
+        (["subscription", str(service)], "waiting for package Package FIBRE-50 to be published"),
+        (["invoice", "CT-INV-1"], "skipped: recurring invoice: Zoho raises recurring invoices itself"),
+        (["invoice", "CT-INV-2"], "it would be dead: the lines add up to 900"),
+        (["payment", "NC-1"], "it would be dead: paid in USD"),
+    ):
+        said = await console.type("sync", *words, "--dry-run")
+        assert (said.code, said.err) == (FAILED, "")
+        assert reason in said.out
 
 
 async def test_a_look_up_that_would_be_made_first_is_made_and_shown(

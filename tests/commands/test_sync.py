@@ -1,13 +1,14 @@
 """``sync`` as a person types it, alone and beside others."""
 
 import signal
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import anyio
 import pytest
 
 from daemon.command_line import DONE, FAILED, INTERRUPTED
 from outbox.simulator import FaultKind, RunningSimulator
+from outbox.vocabulary import EntityType
 from tests.commands.conftest import Console, Host, Said, ended, until
 from tests.migration.migrated import OPERATOR
 
@@ -275,14 +276,32 @@ async def test_an_operator_is_told_which_role_sends(console: Console, host: Host
 
 
 @pytest.mark.parametrize("words", [["sync"], ["sync", "--dry-run"]])
-async def test_unknown_rows_and_types_are_refused_by_name(console: Console, words: list[str]) -> None:
+@pytest.mark.parametrize("entity_type", list(EntityType))
+async def test_unknown_rows_are_refused_by_name(console: Console, entity_type: EntityType, words: list[str]) -> None:
     command, *options = words
     unknown = uuid4()
-    said = await console.type(command, "customer", str(unknown), *options)
-    assert (said.code, said.out, said.err) == (FAILED, "", f"there is no customer {unknown}: check it\n")
-    said = await console.type(command, "payment", str(UUID(int=1)), *options)
-    assert (said.code, said.out) == (FAILED, "")
-    assert said.err.startswith("payments are not sent by this version of zoho-outbox")
+    said = await console.type(command, entity_type, str(unknown), *options)
+    assert (said.code, said.out, said.err) == (FAILED, "", f"there is no {entity_type} {unknown}: check it\n")
+
+
+async def test_a_child_says_whom_it_waits_for_and_is_sent_once_that_is_in_zoho(
+    console: Console, host: Host, zoho: RunningSimulator
+) -> None:
+    customer = host.customer("CT-1")
+    payment = host.payment("NC-1", customer_id=customer)
+    said = await console.type("sync", "payment", "NC-1")
+    waiting = "waiting for customer CT-1; it is sent by itself as soon as that is in Zoho"
+    assert (said.code, said.out) == (FAILED, f"payment NC-1: {waiting}\n")
+    assert zoho.statistics.count_of_creates("payments") == 0
+    tried = await console.type("sync", "payment", "NC-1", "--dry-run")
+    assert (tried.code, tried.out) == (FAILED, "payment NC-1: nothing would be sent, waiting for customer CT-1\n")
+    assert (await console.type("sync", "customer", "CT-1")).code == DONE
+    assert host.one(STATE, [payment])["phase"] == "ready"
+    sent = await console.type("sync", "payment", "NC-1")
+    assert sent.code == DONE, sent
+    assert sent.out.startswith("payment NC-1: sent, Zoho has it as 46")
+    assert (await console.type("sync", "payment", "NC-1")).out.startswith("payment NC-1: unchanged, nothing sent: ")
+    assert zoho.statistics.count_of_creates("payments") == 1
 
 
 async def test_nothing_personal_and_no_secret_stands_on_stderr(

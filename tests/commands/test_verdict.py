@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from outbox.commands.facts import Attempt, Entry, Facts, Holder, HostRow, State
+from outbox.commands.facts import Attempt, AwaitedRow, Entry, Facts, Holder, HostRow, State
 from outbox.commands.verdict import verdict
 from outbox.store.organisation import OrganisationNow
-from outbox.vocabulary import EntityType, EntryStatus, OrganisationState, Outcome, Phase
+from outbox.vocabulary import Awaited, EntityType, EntryStatus, OrganisationState, Outcome, Phase
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 EARLIER = NOW - timedelta(minutes=5)
@@ -23,7 +23,7 @@ THROTTLED = OrganisationNow(OrganisationState.THROTTLED, EARLIER, LATER, "code 4
 FORBIDDEN = OrganisationNow(OrganisationState.FORBIDDEN, EARLIER, LATER, "code 57: mend the scope", False, NOW)
 BROKEN = OrganisationNow(OrganisationState.BROKEN, EARLIER, LATER, "HTTP 500", False, NOW)
 
-HOST = HostRow("CT-2025-00001", None, "pending", None, None, None)
+HOST = HostRow("CT-2025-00001", None, "pending", None, None)
 STATE = State(
     phase=Phase.READY,
     due_at=EARLIER,
@@ -71,6 +71,7 @@ FACTS = Facts(
     attempts=(),
     organisation=RUNNING,
     daemons=1,
+    awaited=None,
 )
 IN_SYNC = replace(STATE, phase=Phase.IDLE, zoho_id="46001", sent_at=EARLIER, shown_status="synced")
 SYNC_IT = "zoho-outbox sync customer CT-2025-00001"
@@ -150,12 +151,63 @@ def test_a_create_of_unknown_fate_is_searched_for_first() -> None:
     )
 
 
-def test_waiting_names_whom_it_waits_for_as_people_know_it() -> None:
-    state = replace(STATE, phase=Phase.WAITING, waits_for=(EntityType.CUSTOMER, PARENT))
-    entry = replace(ENTRY, status=EntryStatus.WAITING, waiting_for="customer CT-2025-00015")
-    ask = f"it is sent by itself as soon as that is in Zoho; zoho-outbox explain customer {PARENT} says why it is not"
-    assert verdict(replace(FACTS, state=state, entries=(entry,))) == f"waiting for customer CT-2025-00015: {ask}"
-    assert verdict(replace(FACTS, state=state, entries=())) == f"waiting for customer {PARENT}: {ask}"
+CUSTOMER = AwaitedRow(Awaited.CUSTOMER, PARENT, "CT-2025-00015", True, Phase.READY, None, None)
+
+
+def waiting(parent: AwaitedRow, named: str | None) -> Facts:
+    """A row that waits for ``parent``, which its entry calls ``named``."""
+    state = replace(STATE, phase=Phase.WAITING, waits_for=(parent.awaited, parent.id))
+    entry = replace(ENTRY, status=EntryStatus.WAITING, waiting_for=named)
+    return replace(FACTS, state=state, awaited=parent, entries=(entry,) if named else ())
+
+
+@pytest.mark.parametrize(
+    ("awaited", "handle", "named"),
+    [
+        (Awaited.CUSTOMER, "CT-2025-00015", "customer CT-2025-00015"),
+        (Awaited.SUBSCRIPTION, str(PARENT), f"the subscription of service {PARENT}"),
+        (Awaited.INVOICE, "INV-7", "invoice INV-7, which is a draft: it is sent when it is issued"),
+    ],
+)
+def test_waiting_names_whom_it_waits_for_as_people_know_it(awaited: Awaited, handle: str, named: str) -> None:
+    parent = replace(CUSTOMER, awaited=awaited, handle=handle)
+    ask = f"it is sent by itself as soon as that is in Zoho; zoho-outbox explain {awaited} {handle} says why it is not"
+    assert verdict(waiting(parent, named)) == f"waiting for {named}: {ask}"
+    assert verdict(waiting(parent, None)) == f"waiting for {awaited} {handle}: {ask}"
+
+
+def test_waiting_for_a_package_says_what_it_lacks_and_asks_for_no_explanation_of_it() -> None:
+    package = AwaitedRow(Awaited.PACKAGE, PARENT, str(PARENT), None, None, None, None)
+    named = "package Fibre 50/50 to be published to Zoho (its service_packages.sku is empty: set it to the plan_code)"
+    assert verdict(waiting(package, named)) == f"waiting for {named}: it is sent by itself as soon as that is done"
+
+
+def test_waiting_for_a_dead_one_says_what_that_died_of() -> None:
+    parent = replace(CUSTOMER, phase=Phase.DEAD, last_error="code 4: give the customer an e-mail")
+    assert verdict(waiting(parent, "customer CT-2025-00015, which failed: see its error")) == (
+        "waiting for customer CT-2025-00015, which is dead: code 4: give the customer an e-mail; when that is mended "
+        "and in Zoho, this one is sent by itself (zoho-outbox explain customer CT-2025-00015 tells more)"
+    )
+
+
+def test_waiting_for_one_that_is_in_zoho_by_now_is_a_matter_of_moments() -> None:
+    parent = replace(CUSTOMER, phase=Phase.IDLE, zoho_id="46001")
+    facts = waiting(parent, "customer CT-2025-00015")
+    assert verdict(facts).startswith("waited for customer CT-2025-00015, which is in Zoho by now; a daemon takes it ")
+    assert "no daemon is running" in verdict(replace(facts, daemons=0))
+
+
+def test_waiting_for_a_row_that_is_not_there_asks_for_no_explanation_of_it() -> None:
+    parent = replace(CUSTOMER, awaited=Awaited.INVOICE, handle=str(PARENT), exists=False, phase=None)
+    named = f"invoice {PARENT}, which does not exist here: correct the row that names it"
+    assert verdict(waiting(parent, named)) == (
+        f"waiting for {named}; it is sent by itself as soon as there is such a row and it is in Zoho"
+    )
+
+
+def test_commands_to_type_are_quoted_for_a_shell() -> None:
+    facts = replace(FACTS, entity_type=EntityType.INVOICE, host=replace(HOST, known_as="INV 7"), daemons=0)
+    assert verdict(facts).endswith("zoho-outbox sync invoice 'INV 7'")
 
 
 def test_dead_says_since_when_why_and_how_to_go_on() -> None:
@@ -169,9 +221,10 @@ def test_dead_says_since_when_why_and_how_to_go_on() -> None:
 
 def test_skipped_says_why() -> None:
     state = replace(STATE, phase=Phase.IDLE, shown_status="skipped", last_error="internal_test account")
-    assert verdict(replace(FACTS, state=state)) == (
-        "skipped: internal_test account; nothing is sent unless the row changes"
-    )
+    said = "skipped: internal_test account; nothing is sent unless the row changes"
+    assert verdict(replace(FACTS, state=state)) == said
+    entry = replace(ENTRY, status=EntryStatus.SKIPPED, outcome=Outcome.INELIGIBLE, last_error="internal_test account")
+    assert verdict(replace(FACTS, state=replace(state, last_error=None), entries=(entry,))) == said
 
 
 def test_in_sync_needs_nothing() -> None:
@@ -199,10 +252,9 @@ def test_never_captured_says_how_to_enqueue_it_by_command_and_by_sql() -> None:
     facts = replace(FACTS, state=None, entries=())
     assert verdict(facts).startswith("never captured: it has not changed since zoho-outbox was installed")
     assert verdict(facts).endswith(
-        f"to enqueue it, {SYNC_IT}, or UPDATE public.customers SET zoho_sync_status = 'pending' WHERE id = '{ID}'"
+        f"to enqueue it, {SYNC_IT}, or UPDATE public.customers SET zoho_sync_status = 'pending' WHERE id = '{ID}' "
+        "(a row that is not to be sent is then skipped with the reason)"
     )
-    ineligible = replace(facts, host=replace(HOST, ineligible="internal_test account"))
-    assert verdict(ineligible) == "never captured, and not eligible: internal_test account"
 
 
 def test_a_row_that_may_not_be_read_is_named_by_its_id() -> None:

@@ -1,5 +1,7 @@
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import anyio
@@ -15,6 +17,7 @@ from outbox.store.protocol import Claim
 from outbox.vocabulary import EntityType, Urgency
 from tests.host import databases
 from tests.migration.migrated import DAEMON
+from tests.sending.billing import PLAN, Billing, forget_requests
 from tests.store.host import Host
 
 REQUEST_SECONDS = 2.0
@@ -29,6 +32,11 @@ def host(migrated_database: databases.Database) -> Iterator[Host]:
 
 
 @pytest.fixture
+def billing(host: Host) -> Billing:
+    return Billing(host)
+
+
+@pytest.fixture
 async def zoho() -> AsyncIterator[RunningSimulator]:
     async with running_simulator(SimulatorSettings(limits=LimitSettings.wide(), refuse_unknown_keys=True)) as running:
         yield running
@@ -39,27 +47,57 @@ class Process:
 
     def __init__(self, engine: Engine, host: Host, secrets: list[str]) -> None:
         self.engine = engine
+        self.sender = engine.sender
         self.secrets = secrets
         self._host = host
 
     async def turn(self) -> list[Ended]:
         """Admits, claims whatever is due, makes all attempts at once, settles; returns how they ended."""
-        store = self.engine.store
-        await store.promote()
-        await store.admit(1000)
-        claims = await store.claim(100, Urgency.RECONCILE)
-        entity = self.engine.entities[EntityType.CUSTOMER]
+        return await self.settled(await self.attempted())
+
+    async def turn_and_die(self) -> list[Ended]:
+        """A turn of a process that dies before it settles. Its leases run out, and they are taken over."""
+        ended = await self.attempted()
+        for each in ended:
+            self._host.pass_time(each.verdict.claim.entity_id, 1000)
+        await self.engine.store.reclaim()
+        return ended
+
+    async def attempt_one(self, entity_type: EntityType, entity_id: UUID) -> Ended | None:
+        """One attempt of that entity, whatever its phase; None: it has nothing to send."""
+        await self.engine.store.admit(1000)
+        claim = await self.engine.store.claim_one(entity_type, entity_id)
+        if claim is None:
+            return None
+        (ended,) = await self.settled(await self._attempts([claim]))
+        return ended
+
+    async def attempted(self) -> list[Ended]:
+        """A turn without its settlement."""
+        await self.engine.store.promote()
+        await self.engine.store.admit(1000)
+        return await self._attempts(await self.engine.store.claim(100, Urgency.RECONCILE))
+
+    async def _attempts(self, claims: Sequence[Claim]) -> list[Ended]:
+        rows: dict[UUID, Any] = {}
         async with self.engine.database.connection() as connection:
-            rows = await entity.read(connection, [claim.entity_id for claim in claims])
+            for entity_type, entity in self.engine.entities.items():
+                ids = [claim.entity_id for claim in claims if claim.entity_type is entity_type]
+                rows |= await entity.read(connection, ids) if ids else {}
         ended: list[Ended] = []
 
         async def attempt(claim: Claim) -> None:
-            ended.append(await self.engine.sender.attempt(entity, claim, rows.get(claim.entity_id), ended.append))
+            entity = self.engine.entities[claim.entity_type]
+            ended.append(await self.sender.attempt(entity, claim, rows.get(claim.entity_id), ended.append))
 
         async with anyio.create_task_group() as tasks:
             for claim in claims:
                 tasks.start_soon(attempt, claim)
-        settlement = await store.settle([each.verdict for each in ended])
+        return ended
+
+    async def settled(self, ended: list[Ended]) -> list[Ended]:
+        """The settlement of a turn."""
+        settlement = await self.engine.store.settle([each.verdict for each in ended])
         assert settlement.trouble is None
         return ended
 
@@ -69,9 +107,9 @@ class Process:
             while (await self.engine.organisation.now()).may_try and await self.turn():
                 pass
 
-    async def turn_later(self, customer: UUID, seconds: float = 20_000.0) -> list[Ended]:
-        """The next turn, after a pause of ``seconds`` for that customer."""
-        self._host.pass_time(customer, seconds)
+    async def turn_later(self, entity_id: UUID, seconds: float = 20_000.0) -> list[Ended]:
+        """The next turn, after a pause of ``seconds`` for that row."""
+        self._host.pass_time(entity_id, seconds)
         return await self.turn()
 
 
@@ -114,6 +152,23 @@ def settings_for(host: Host, zoho: RunningSimulator, **changes: str) -> Settings
 async def process(new_process: NewProcess) -> AsyncIterator[Process]:
     async with new_process() as process:
         yield process
+
+
+@pytest.fixture
+def fibre(billing: Billing, zoho: RunningSimulator) -> UUID:
+    """A published package, whose plan costs other than our services do."""
+    zoho.simulator.plant_plan(plan_code=PLAN, name="Fibre 50/50", recurring_price=Decimal("899.00"))
+    return billing.package()
+
+
+@pytest.fixture
+async def customer(host: Host, zoho: RunningSimulator, process: Process) -> UUID:
+    """A customer that is in Zoho; requests are counted from here on."""
+    customer = host.add_customer()
+    await process.turn()
+    assert host.shown(customer) == ("synced", None)
+    forget_requests(zoho)
+    return customer
 
 
 def customers_in(zoho: RunningSimulator) -> list[Record]:

@@ -254,7 +254,12 @@ class TestRowsFromBefore:
     ) -> None:
         customer = from_before(host)
         stranger = "00000000-0000-4000-8000-000000000001"
-        planted(zoho, display_name="Anna Meadow1 [CT-2025-09001]", custom_fields=external_id(stranger))
+        planted(
+            zoho,
+            display_name="Anna Meadow1 [CT-2025-09001]",
+            email="stranger@example.com",
+            custom_fields=external_id(stranger),
+        )
         await backfill(process, customer)
         status, error = host.shown(customer)
         assert status == "failed"
@@ -306,7 +311,9 @@ class TestLookFirst:
             await process.turn()
         assert zoho.statistics.created_more_than_once("customers", "External ID") == {}
         assert len(customers_in(zoho)) == 2
-        assert requests_to(zoho)[-2:] == ["GET /customers", "POST /customers"]
+        # One list proves it for both: what stands in it was there, and what is made now is known.
+        assert requests_to(zoho).count("GET /customers") == 1
+        assert requests_to(zoho).index("GET /customers") < requests_to(zoho).index("POST /customers", 2)
         assert host.shown(forgotten) == ("synced", None)
 
 
@@ -387,7 +394,8 @@ class TestRecordsFromElsewhere:
         host.interfere("UPDATE public.customers SET zoho_sync_status = 'pending'")
         await process.turn()
         await process.turn()
-        statuses = sorted(str(host.shown(row)[0]) for row in (customer, twin))
-        assert statuses == ["failed", "synced"]
+        # The other is refused by name, or found to be another's namesake and made: as their attempts meet.
+        assert "synced" in {host.shown(row)[0] for row in (customer, twin)}
+        assert len({host.customer(row)["zoho_billing_customer_id"] for row in (customer, twin)}) == 2
         holders = host.rows("SELECT entity_id FROM zoho_outbox_private.entity_state WHERE zoho_id = %s", [record])
         assert len(holders) == 1

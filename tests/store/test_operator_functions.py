@@ -10,7 +10,7 @@ import pytest
 
 from outbox.store import protocol
 from outbox.store.protocol import Claim, OutboxStore
-from outbox.vocabulary import EntityType, Outcome
+from outbox.vocabulary import Awaited, EntityType, Outcome
 from tests.host.databases import Database
 from tests.migration.migrated import OPERATOR
 from tests.store.conftest import claim_all, claim_one
@@ -76,7 +76,8 @@ def died(claim: Claim) -> protocol.Verdict:
 
 
 def waiting_for(claim: Claim, parent: UUID) -> protocol.Verdict:
-    return protocol.waiting(claim, (EntityType.CUSTOMER, parent), "customer CT-2025-00007", read_zoho_id=None)
+    wait = protocol.Wait(Awaited.CUSTOMER, parent, enqueue=False)
+    return protocol.waiting(claim, wait, "customer CT-2025-00007", read_zoho_id=None)
 
 
 # Skip.

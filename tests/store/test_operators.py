@@ -7,7 +7,7 @@ import pytest
 
 from outbox.store import protocol
 from outbox.store.protocol import OutboxStore
-from outbox.vocabulary import EntityType, Outcome
+from outbox.vocabulary import Awaited, Outcome
 from tests.store.conftest import claim_all, claim_one
 from tests.store.host import Host
 
@@ -23,7 +23,9 @@ async def _bring_to(host: Host, store: OutboxStore, status: str) -> UUID:
         case "pending":
             verdict = protocol.retried(claim, "not now", seconds=3600, zoho_id=None, read_zoho_id=None, sent_hash=None)
         case "waiting":
-            verdict = protocol.waiting(claim, (EntityType.CUSTOMER, customer), "customer X", read_zoho_id=None)
+            verdict = protocol.waiting(
+                claim, protocol.Wait(Awaited.CUSTOMER, customer), "customer X", read_zoho_id=None
+            )
         case "dead":
             verdict = protocol.dead(claim, "refused: edit", zoho_id=None, read_zoho_id=None)
         case "skipped":

@@ -10,7 +10,7 @@ import pytest
 from outbox.database import Database
 from outbox.store import protocol
 from outbox.store.protocol import AttemptLog, Claim, Fate, OutboxStore, Verdict
-from outbox.vocabulary import EntityType, FailureClass, LogStatus, Outcome, Phase
+from outbox.vocabulary import Awaited, FailureClass, LogStatus, Outcome, Phase
 from tests.store.conftest import LEASE_SECONDS, claim_all, claim_one
 from tests.store.host import Host, Row
 
@@ -61,8 +61,8 @@ def dead(claim: Claim, reason: str = "refused: correct the e-mail") -> Verdict:
 
 
 def waiting(claim: Claim, parent: UUID | None = None) -> Verdict:
-    parent_key = (EntityType.CUSTOMER, parent or uuid4())
-    return protocol.waiting(claim, parent_key, "customer CT-2025-00001", read_zoho_id=None)
+    wait = protocol.Wait(Awaited.CUSTOMER, parent or uuid4(), enqueue=False)
+    return protocol.waiting(claim, wait, "customer CT-2025-00001", read_zoho_id=None)
 
 
 def stars(host: Host, customer: UUID) -> Row:

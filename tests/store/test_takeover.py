@@ -7,7 +7,7 @@ import pytest
 
 from outbox.store import protocol
 from outbox.store.protocol import OutboxStore
-from outbox.vocabulary import EntityType, Outcome, Phase
+from outbox.vocabulary import Awaited, EntityType, Outcome, Phase
 from tests.store.conftest import LEASE_SECONDS, claim_all, claim_one
 from tests.store.host import Host
 
@@ -102,11 +102,17 @@ class TestWaking:
         assert host.state(child)["phase"] == Phase.READY
         assert host.state(stranger)["phase"] == Phase.WAITING
 
-    async def test_a_parent_that_fails_wakes_nobody(self, host: Host, store: OutboxStore) -> None:
+    async def test_a_parent_that_fails_wakes_its_children_once_to_say_so(self, host: Host, store: OutboxStore) -> None:
         parent = host.add_customer()
         child = _waiting_child(host, parent)
         await store.settle([protocol.dead(await claim_one(store), "no", zoho_id=None, read_zoho_id=None)])
-        assert host.state(child)["phase"] == Phase.WAITING
+        assert host.state(child)["phase"] == Phase.READY
+        host.interfere(
+            "UPDATE zoho_outbox_private.entity_state SET phase = 'waiting', waits_for_type = 'customer', "
+            "waits_for_id = %s, waits_for_dead = true WHERE entity_id = %s",
+            [parent, child],
+        )
+        assert await store.wake(None) == 0
 
     async def test_a_child_that_begins_to_wait_after_its_parent_was_done_wakes_itself(
         self, host: Host, store: OutboxStore
@@ -114,14 +120,18 @@ class TestWaking:
         parent, child = host.add_customers(2)
         claims = {claim.entity_id: claim for claim in await claim_all(store)}
         await store.settle([_done(claims[parent])])
-        verdict = protocol.waiting(claims[child], (EntityType.CUSTOMER, parent), "customer 1", read_zoho_id=None)
+        verdict = protocol.waiting(
+            claims[child], protocol.Wait(Awaited.CUSTOMER, parent), "customer 1", read_zoho_id=None
+        )
         await store.settle([verdict])
         assert host.state(child)["phase"] == Phase.READY
 
     async def test_parent_and_child_in_one_batch(self, host: Host, store: OutboxStore) -> None:
         parent, child = host.add_customers(2)
         claims = {claim.entity_id: claim for claim in await claim_all(store)}
-        verdict = protocol.waiting(claims[child], (EntityType.CUSTOMER, parent), "customer 1", read_zoho_id=None)
+        verdict = protocol.waiting(
+            claims[child], protocol.Wait(Awaited.CUSTOMER, parent), "customer 1", read_zoho_id=None
+        )
         await store.settle([verdict, _done(claims[parent])])
         assert host.state(child)["phase"] == Phase.READY
 
@@ -136,7 +146,9 @@ class TestWaking:
     async def test_an_edit_of_a_waiting_row_looks_again(self, host: Host, store: OutboxStore) -> None:
         customer = host.add_customer()
         claim = await claim_one(store)
-        verdict = protocol.waiting(claim, (EntityType.CUSTOMER, uuid4()), "customer 1", read_zoho_id=None)
+        verdict = protocol.waiting(
+            claim, protocol.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
+        )
         await store.settle([verdict])
         host.change_customer(customer, phone="1")
         assert (await claim_one(store)).entries == 2
@@ -145,14 +157,18 @@ class TestWaking:
         customer = host.add_customer()
         assert host.shown(customer)[0] == "pending"
         claim = await claim_one(store)
-        verdict = protocol.waiting(claim, (EntityType.CUSTOMER, uuid4()), "customer 1", read_zoho_id=None)
+        verdict = protocol.waiting(
+            claim, protocol.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
+        )
         await store.settle([verdict])
         assert len(host.entries(customer)) == 1
 
     async def test_a_deferred_notice_of_waiting_does_not_enqueue_itself(self, host: Host, store: OutboxStore) -> None:
         customer = host.add_customer()
         claim = await claim_one(store)
-        verdict = protocol.waiting(claim, (EntityType.CUSTOMER, uuid4()), "customer 1", read_zoho_id=None)
+        verdict = protocol.waiting(
+            claim, protocol.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
+        )
         with host.transaction() as application:
             application.execute("UPDATE public.customers SET updated_at = now() WHERE id = %s", [customer])
             await store.settle([verdict])

@@ -12,12 +12,12 @@ from outbox.vocabulary import FailureClass
 from outbox.zoho.exchange import ApiReply, ApiRequest
 from outbox.zoho.failures import CallFailed, Failure, FailureKind
 from outbox.zoho.json_text import JsonValue
+from tests.terms import TERMS
 
 pytestmark = pytest.mark.anyio
 
 OURS = UUID("00000000-0000-4000-8000-0000000c0001")
 ANOTHERS = "00000000-0000-4000-8000-0000000c0002"
-TERMS = Terms("ZAR", "External ID", "Account Number")
 CUSTOMER = Customer()
 ROW = CustomerRow(
     id=OURS,
@@ -54,7 +54,10 @@ def record(zoho_id: str, name: str = "Anna Meadow", *, holder: str | None = None
 class ListOfCustomers:
     """Zoho's list and details; the filter is honoured, ignored or refused."""
 
-    def __init__(self, *records: Record, email_filter: str = "honoured") -> None:
+    def __init__(
+        self, *records: Record, email_filter: str = "honoured", listing: Sequence[Record] | None = None
+    ) -> None:
+        self.listing = listing
         self._records = {each["customer_id"]: each for each in records}
         self._filter = email_filter
         self.asked: list[Mapping[str, str]] = []
@@ -87,6 +90,14 @@ class ListOfCustomers:
             if mail is None or self._filter == "ignored" or each["email"].casefold() == mail.casefold():
                 # A list row carries no custom fields.
                 yield {name: value for name, value in each.items() if name != "custom_fields"}
+
+    async def listed(self, keys: Sequence[str], *, make: bool = False) -> Sequence[Mapping[str, JsonValue]] | None:
+        if self.listing is None:
+            return None
+        return [each for each in self.listing if set(CUSTOMER.listed_under(each)) & set(keys)]
+
+    async def act(self, request: ApiRequest, look_key: str) -> ApiReply:
+        raise AssertionError(f"a look-up writes nothing: {request}")
 
     async def write(self, request: ApiRequest) -> ApiReply:
         raise AssertionError(f"a look-up writes nothing: {request}")
@@ -265,6 +276,36 @@ class TestExamine:
 
         with pytest.raises(CallFailed):
             await CUSTOMER.examine(Down(), ROW, "2", CUSTOMER.desired(ROW, TERMS), TERMS)
+
+
+class TestByAListThatWasReadBefore:
+    async def test_our_key_in_the_name_is_enough(self) -> None:
+        listed = record("2", "Anna Meadow [CT-2025-00002]")
+        zoho = ListOfCustomers(listing=[record("1"), listed])
+        assert await find(zoho) == [Found("2", listed, from_list=True)]
+        assert zoho.asked == []
+
+    async def test_a_record_that_only_a_list_showed_is_written_to_be_known(self) -> None:
+        found = Found("2", record("2", "Anna Meadow [CT-2025-00002]"), from_list=True)
+        assert CUSTOMER.differs(found, CUSTOMER.desired(ROW, TERMS))
+
+    async def test_another_name_or_mail_beside_our_key_is_read_first(self) -> None:
+        renamed = record("2", "Anna Newname [CT-2025-00002]", holder=ANOTHERS)
+        (answer,) = await find(ListOfCustomers(renamed, listing=[renamed]))
+        assert isinstance(answer, NotOurs)
+        moved = record("2", "Anna Meadow [CT-2025-00002]", email="moved@example.com", holder=ANOTHERS)
+        (answer,) = await find(ListOfCustomers(moved, listing=[moved]))
+        assert isinstance(answer, NotOurs)
+
+    async def test_a_namesake_is_read_before_it_is_taken(self) -> None:
+        namesake = record("2", holder=ANOTHERS)
+        assert await find(ListOfCustomers(namesake, listing=[namesake])) == []
+        own = record("2")
+        assert [answer.zoho_id for answer in await find(ListOfCustomers(own, listing=[own]))] == ["2"]
+
+    async def test_nothing_listed_means_nothing_there(self) -> None:
+        zoho = ListOfCustomers(record("2", "Anna Meadow [CT-2025-00002]"), listing=[])
+        assert await find(zoho) == []
 
 
 class TestMismatch:

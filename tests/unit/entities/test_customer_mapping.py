@@ -1,5 +1,6 @@
 """Customers as bodies: every line of decisions.md, Customers, and Zoho's specification as the judge."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,10 @@ from hypothesis import strategies as st
 from outbox.entities.contract import CannotMap, Found, Terms, lifecycle_of
 from outbox.entities.customer import COUNTRY, LONGEST_DISPLAY_NAME, Customer, CustomerRow, display_name
 from outbox.zoho.json_text import encode_body
+from tests.terms import TERMS
 from tests.zoho_specifications.specification import request_faults
 
 ID = UUID("00000000-0000-4000-8000-0000000c0001")
-TERMS = Terms("ZAR", "External ID", "Account Number")
 CUSTOMER = Customer()
 
 
@@ -98,17 +99,25 @@ class TestBody:
         assert "billing_address" not in body(installation_address=address)
 
     def test_fields_have_the_organisations_labels(self) -> None:
-        sent = body(Terms("ZAR", "Extern ID", "Kundennummer"))
+        sent = body(replace(TERMS, currency="ZAR", external_id_label="Extern ID", account_number_label="Kundennummer"))
         assert [field["label"] for field in sent["custom_fields"]] == ["Extern ID", "Kundennummer"]
 
     def test_fields_that_the_organisation_has_not_are_left_out(self) -> None:
-        assert [field["label"] for field in body(Terms("ZAR", None, "Account Number"))["custom_fields"]] == [
-            "Account Number"
-        ]
-        assert "custom_fields" not in body(Terms("ZAR", None, None))
+        assert [
+            field["label"]
+            for field in body(
+                replace(TERMS, currency="ZAR", external_id_label=None, account_number_label="Account Number")
+            )["custom_fields"]
+        ] == ["Account Number"]
+        assert "custom_fields" not in body(
+            replace(TERMS, currency="ZAR", external_id_label=None, account_number_label=None)
+        )
 
     def test_the_currency_is_the_settings(self) -> None:
-        assert body(Terms("USD", None, None))["currency_code"] == "USD"
+        assert (
+            body(replace(TERMS, currency="USD", external_id_label=None, account_number_label=None))["currency_code"]
+            == "USD"
+        )
 
     def test_nothing_asks_zoho_to_mail_anybody(self) -> None:
         request = CUSTOMER.create(CUSTOMER.desired(row(), TERMS))
@@ -163,11 +172,11 @@ class TestLifecycle:
         assert CUSTOMER.desired(row(account_status=status), TERMS).lifecycle == lifecycle
 
     def test_only_internal_tests_are_not_sent(self) -> None:
-        assert CUSTOMER.ineligible(row(account_type="internal_test")) is not None
-        assert [CUSTOMER.ineligible(row(account_type=kind)) for kind in ("personal", "business")] == [None, None]
+        assert CUSTOMER.ineligible(row(account_type="internal_test"), TERMS) is not None
+        assert [CUSTOMER.ineligible(row(account_type=kind), TERMS) for kind in ("personal", "business")] == [None, None]
 
     def test_a_customer_waits_for_nobody(self) -> None:
-        assert CUSTOMER.prerequisites(row()) == ()
+        assert CUSTOMER.prerequisites(row(), TERMS) == ()
 
     def test_logs_name_the_account_and_no_person(self) -> None:
         assert CUSTOMER.named(row()) == "customer CT-2025-00002"
@@ -233,6 +242,8 @@ terms = st.builds(
     currency=st.sampled_from(["ZAR", "USD"]),
     external_id_label=st.none() | st.just("External ID"),
     account_number_label=st.none() | st.just("Account Number"),
+    zone=st.just(TERMS.zone),
+    today=st.just(TERMS.today),
 )
 
 
