@@ -52,8 +52,8 @@ COMMENT ON COLUMN zoho_outbox_private.listed_record.listed_at IS 'when it was st
 -- What others may refer to: a record that was brought to its end at least once. One whose create was answered and whose
 -- opening was not (an invoice that is a draft still), or whose total was found wrong, is not it.
 -- Rewrites the table, which is ours: no application waits for it, and a daemon does for seconds at most.
--- squawk-ignore adding-field-with-default
 ALTER TABLE zoho_outbox_private.entity_state
+    -- squawk-ignore adding-field-with-default
     ADD COLUMN usable_id text GENERATED ALWAYS AS (
         CASE WHEN phase = 'idle' OR sent_at IS NOT NULL THEN zoho_id END
     ) STORED;
