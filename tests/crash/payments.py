@@ -526,7 +526,8 @@ def _held(row: Row, record: Row | None) -> Held:
         # Whoever waits for the customer is not told that the invoice came, and is another's.
         return Held.left(payment_id) if awaited else Held.dead(payment_id)
     if awaited:
-        return Held.waiting(payment_id, awaited)
+        # One that was sent before stays as it is until somebody touches it: its service was not to be in Zoho then.
+        return Held.waiting(payment_id, awaited) if record is None else Held.left(payment_id)
     if record is not None and record["amount_refunded"]:
         return Held.dead(payment_id, 1)
     sent = {

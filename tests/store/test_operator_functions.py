@@ -75,8 +75,8 @@ def died(claim: Claim) -> protocol.Verdict:
     return protocol.dead(claim, "refused: edit the row", zoho_id=claim.zoho_id, read_zoho_id=claim.zoho_id)
 
 
-def waiting_for(claim: Claim, parent: UUID) -> protocol.Verdict:
-    wait = protocol.Wait(Awaited.CUSTOMER, parent, enqueue=False)
+def waiting_for(claim: Claim, parent: UUID, *, dead: bool = False) -> protocol.Verdict:
+    wait = protocol.Wait(Awaited.CUSTOMER, parent, dead=dead, enqueue=False)
     return protocol.waiting(claim, wait, "customer CT-2025-00007", read_zoho_id=None)
 
 
@@ -333,11 +333,14 @@ async def test_a_skip_within_a_claim_s_transaction_is_refused(
     skip(host, newest(host, customer))
 
 
-async def test_children_of_a_skipped_parent_go_on_waiting_and_say_for_whom(host: Host, store: OutboxStore) -> None:
+async def test_children_of_a_skipped_parent_look_once_more_and_go_on_waiting(host: Host, store: OutboxStore) -> None:
     parent = await bring_to(host, store, "dead")
     child = host.add_customer(2)
-    await store.settle([waiting_for(await claim_one(store), parent)])
+    await store.settle([waiting_for(await claim_one(store), parent, dead=True)])
+    assert await store.wake(None) == 0
     skip(host, newest(host, parent))
+    assert await store.wake(None) == 1
+    await store.settle([waiting_for(await claim_one(store), parent)])
     await store.write_back()
     assert await store.wake(None) == 0
     assert (host.state(child)["phase"], host.state(child)["waits_for_id"]) == ("waiting", parent)
@@ -380,8 +383,10 @@ async def _sleeping_child(host: Host, store: OutboxStore) -> tuple[UUID, UUID]:
     """A parent that came into Zoho without anybody waking its child."""
     parent = await bring_to(host, store, "dead")
     child = host.add_customer(2)
-    await store.settle([waiting_for(await claim_one(store), parent)])
-    host.interfere("UPDATE zoho_outbox_private.entity_state SET zoho_id = '46' WHERE entity_id = %s", [parent])
+    await store.settle([waiting_for(await claim_one(store), parent, dead=True)])
+    host.interfere(
+        "UPDATE zoho_outbox_private.entity_state SET zoho_id = '46', sent_at = now() WHERE entity_id = %s", [parent]
+    )
     return parent, child
 
 
