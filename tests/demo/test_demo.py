@@ -129,6 +129,7 @@ def test_the_summary_names_every_row_that_is_not_in_zoho_with_its_reason(output:
     assert all(len(words) == 4 for words in named)
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_meet() -> None:
     with running_demo("--exit") as one, running_demo("--exit") as other:
         for demo in (one, other):
@@ -146,6 +147,7 @@ def test_with_real_limits_nothing_is_refused() -> None:
     assert lines_with(output, "refused as too many: 0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seen", "number"),
     [
@@ -164,6 +166,7 @@ def test_stopped_at_any_moment_it_leaves_nothing(seen: str, number: signal.Signa
         demo.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_it_goes_on_until_ctrl_c_and_shows_what_others_change() -> None:
     import psycopg  # noqa: PLC0415
 
@@ -180,6 +183,7 @@ def test_it_goes_on_until_ctrl_c_and_shows_what_others_change() -> None:
         demo.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_stopped_before_the_end_it_was_to_reach_it_fails() -> None:
     with running_demo("--exit") as demo:
         demo.read_until("POST /customers")
@@ -207,6 +211,7 @@ def test_a_reader_that_goes_away_ends_it() -> None:
         demo.assert_nothing_left()
 
 
+@pytest.mark.slow
 @as_root
 def test_an_ordinary_user_runs_it_from_a_directory_that_is_not_theirs() -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
@@ -219,6 +224,7 @@ def test_an_ordinary_user_runs_it_from_a_directory_that_is_not_theirs() -> None:
         demo.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_customer_that_zoho_refuses_is_named_and_the_rest_arrives() -> None:
     with running_demo(script=FAILING) as demo:
         status, output, errors = demo.end()
