@@ -151,7 +151,9 @@ class Subscription(Entity[ServiceRow]):
         """internal_test accounts, billing by the host, and services that are not active yet."""
         if row.account_type == "internal_test":
             return "service of an internal_test account: never sent to Zoho"
-        if terms.recurring_billing is RecurringBilling.HOST and not (row.zoho_subscription_id and _ended(row, terms)):
+        left_over = clean(row.zoho_subscription_id) and _ended(row, terms) is not None
+        # One that Zoho has from before is ended all the same: cancelled here, it must not go on billing there.
+        if terms.recurring_billing is RecurringBilling.HOST and not left_over:
             return "ZOHO_RECURRING_BILLING=host: the host raises the recurring invoices, and no subscription is sent"
         match row.status:
             case "active" | "suspended" | "cancelled":

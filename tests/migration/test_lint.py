@@ -62,7 +62,7 @@ def test_steps_on_host_tables_take_no_long_locks(tmp_path: Path, with_log: bool)
 
 def test_indexes_on_host_tables_are_built_beside_their_users(tmp_path: Path) -> None:
     steps = [step for step in _steps(with_log=True) if step.concurrently]
-    assert len(steps) == 6
+    assert len(steps) == 7
     assert _lint(tmp_path, steps, in_transaction=False) == ""
 
 

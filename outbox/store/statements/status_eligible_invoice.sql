@@ -9,6 +9,8 @@ LEFT JOIN public.customers AS customer ON customer.id = invoice.customer_id
 WHERE customer.account_type IS DISTINCT FROM 'internal_test'
     AND (
         %(recurring_billing)s::text = 'host'
+        -- One that Zoho has from before is made void all the same.
+        OR (invoice.status IN ('voided', 'cancelled') AND btrim(invoice.zoho_billing_invoice_id) <> '')
         -- <newer columns>
         OR lower(btrim(invoice.invoice_type, E' \t\n\r\f\v')) IN ('installation', 'pro_rata', 'equipment', 'adjustment')
         -- </newer columns>

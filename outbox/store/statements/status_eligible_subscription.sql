@@ -5,10 +5,18 @@ SELECT
     count(*) FILTER (WHERE btrim(service.zoho_subscription_id) <> '')   AS in_zoho
 FROM public.customer_services AS service
 JOIN public.customers AS customer ON customer.id = service.customer_id
-WHERE %(recurring_billing)s::text = 'zoho'
-    AND customer.account_type <> 'internal_test'
+WHERE customer.account_type <> 'internal_test'
     AND (
-        service.status = 'active'
-        OR (service.status = 'suspended' AND %(on_suspend)s::text = 'keep')
-        OR (service.status IN ('suspended', 'cancelled') AND btrim(service.zoho_subscription_id) <> '')
+        (
+            %(recurring_billing)s::text = 'zoho'
+            AND (service.status = 'active' OR (service.status = 'suspended' AND %(on_suspend)s::text = 'keep'))
+        )
+        -- One that Zoho has and that has ended is ended there, whoever bills.
+        OR (
+            btrim(service.zoho_subscription_id) <> ''
+            AND (
+                service.status = 'cancelled'
+                OR (service.status = 'suspended' AND %(on_suspend)s::text <> 'keep')
+            )
+        )
     )
