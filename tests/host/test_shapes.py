@@ -57,7 +57,9 @@ def test_invoices_of_november_2025_lack_the_columns_that_came_later(
     today = new_host_database(HostShape())
     with psycopg.connect(november.dsn()) as then, psycopg.connect(today.dsn()) as now:
         assert columns_of(now, "customer_invoices") - columns_of(then, "customer_invoices") == (COLUMNS_AFTER_NOVEMBER)
-        for table in set(HOST_TABLES) - {"customer_invoices"}:
+        payments = columns_of(now, "payment_transactions") - columns_of(then, "payment_transactions")
+        assert payments == {"customer_invoice_id"}
+        for table in set(HOST_TABLES) - {"customer_invoices", "payment_transactions"}:
             assert columns_of(now, table) == columns_of(then, table)
 
 
