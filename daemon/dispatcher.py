@@ -150,6 +150,11 @@ class Dispatcher:
         """Waits until something that was held is held no more."""
         await self._batch_settled.wait()
 
+    async def all_settled(self) -> None:
+        """Waits until nothing is held."""
+        while self.holds:
+            await self.settled()
+
     async def run(self, workers: Workers) -> None:
         """Claims until told to drain. Attempts run in ``workers``."""
         idle_polls = 0

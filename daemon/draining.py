@@ -62,16 +62,11 @@ async def sending(engine: Engine) -> AsyncIterator[None]:
 async def _finish(engine: Engine, dispatcher: Dispatcher, workers: Workers, stopped: anyio.Event) -> None:
     with anyio.move_on_after(engine.settings.zoho_request_timeout_seconds + FINISH_MARGIN_SECONDS):
         await stopped.wait()
-        await _until_settled(dispatcher)
+        await dispatcher.all_settled()
     workers.cancel()
     with anyio.move_on_after(FINISH_MARGIN_SECONDS):
-        await _until_settled(dispatcher)
+        await dispatcher.all_settled()
     try:
         await engine.sessions.goodbye()
     except DatabaseUnavailable:
         return  # Its row is forgotten a day later.
-
-
-async def _until_settled(dispatcher: Dispatcher) -> None:
-    while dispatcher.holds:
-        await dispatcher.settled()

@@ -200,17 +200,12 @@ async def _finish(engine: Engine, dispatcher: Dispatcher, workers: Workers, stop
     async with anyio.create_task_group() as waiting:
         waiting.start_soon(hurry)
         with anyio.move_on_after(engine.settings.zoho_request_timeout_seconds + DRAIN_MARGIN_SECONDS):
-            await _until_settled(dispatcher)
+            await dispatcher.all_settled()
         workers.cancel()
         waiting.cancel_scope.cancel()
     # Those that were ended have said what is to be settled.
     with anyio.CancelScope(shield=True), anyio.move_on_after(DRAIN_MARGIN_SECONDS):
-        await _until_settled(dispatcher)
-
-
-async def _until_settled(dispatcher: Dispatcher) -> None:
-    while dispatcher.holds:
-        await dispatcher.settled()
+        await dispatcher.all_settled()
 
 
 async def _goodbye(engine: Engine) -> None:
