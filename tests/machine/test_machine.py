@@ -36,8 +36,8 @@ REACHED: dict[str, tuple[str, ...]] = {
         "rows at rest that were set aside",
     ),
 }
-"""What a run must have been through: without it, nothing that it did not find would mean anything. Only what each run of
-this length meets several times; a skip that is refused for a lock, say, comes once in some and never in others
+"""What a run must have been through: without it, nothing that it did not find would mean anything. Only what most runs
+meet several times; a skip that is refused for a lock, say, comes often in some and never in others
 (tests/store/test_operator_functions.py has its test)."""
 
 
