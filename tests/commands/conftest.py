@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import simplejson
 from psycopg.rows import dict_row
 
 from outbox.simulator import LimitSettings, RunningSimulator, SimulatorSettings, running_simulator
+from tests.commands.prestarted import Prestarted, prestarted
 from tests.host.databases import Database
 from tests.migration.migrated import DAEMON
 
@@ -54,9 +56,10 @@ def type_command(*words: str, **settings: str) -> Said:
 class Console:
     """A shell with the settings of one database and one simulator."""
 
-    def __init__(self, database: Database, zoho: Mapping[str, str]) -> None:
+    def __init__(self, database: Database, zoho: Mapping[str, str], commands: Prestarted) -> None:
         self._database = database
         self._zoho = dict(zoho)
+        self._commands = commands
 
     def settings(self, role: str, **more: str) -> dict[str, str]:
         return environment(
@@ -68,10 +71,8 @@ class Console:
 
     async def type(self, *words: str, role: str = DAEMON, **more: str) -> Said:
         """Runs a command to its end, while the simulator goes on answering."""
-        done = await anyio.run_process(
-            [*COMMAND, *words], cwd=ROOT, env=self.settings(role, **more), check=False, stdin=subprocess.DEVNULL
-        )
-        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+        code, out, err = await anyio.to_thread.run_sync(self._commands.run, words, self.settings(role, **more))
+        return Said(code, out.decode(), err.decode())
 
     def start(self, *words: str, role: str = DAEMON, **more: str) -> subprocess.Popen[str]:
         """Starts a command; the caller ends it."""
@@ -232,12 +233,19 @@ async def zoho() -> AsyncIterator[RunningSimulator]:
         yield running
 
 
-@pytest.fixture
-def console(migrated_database: Database, zoho: RunningSimulator) -> Console:
-    return Console(migrated_database, zoho.environment)
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Prestarted]:
+    # Not below pytest's own folders: the address of a socket has 107 characters at most.
+    with tempfile.TemporaryDirectory() as folder, prestarted(Path(folder)) as running:
+        yield running
 
 
 @pytest.fixture
-def bare_console(migrated_database: Database) -> Console:
+def console(migrated_database: Database, zoho: RunningSimulator, commands: Prestarted) -> Console:
+    return Console(migrated_database, zoho.environment, commands)
+
+
+@pytest.fixture
+def bare_console(migrated_database: Database, commands: Prestarted) -> Console:
     """Without a word about Zoho."""
-    return Console(migrated_database, {})
+    return Console(migrated_database, {}, commands)

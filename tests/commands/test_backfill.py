@@ -12,6 +12,7 @@ import pytest
 from daemon.command_line import DONE, FAILED, INTERRUPTED, WRONG_USE
 from outbox.simulator import FaultKind, RunningSimulator, SimulatorSettings, running_simulator
 from tests.commands.conftest import Console, Host, Said, ended, until
+from tests.commands.prestarted import Prestarted
 from tests.host.databases import Database
 from tests.sending.billing import PLAN, Billing, held
 from tests.store.host import Host as Application
@@ -96,6 +97,7 @@ async def test_thirteen_customers_with_all_that_is_theirs_cost_what_was_promised
     migrated_database: Database,
     strict_zoho: RunningSimulator,
     beside_a_daemon: bool,
+    commands: Prestarted,
 ) -> None:
     package = fibre(billing, strict_zoho)
     customers = people(application, billing, package, 13)
@@ -116,7 +118,7 @@ async def test_thirteen_customers_with_all_that_is_theirs_cost_what_was_promised
     )
     billing.payment(first, recurring, "799.00")
     host.forget_captures()
-    console = PacedConsole(migrated_database, strict_zoho.environment)
+    console = PacedConsole(migrated_database, strict_zoho.environment, commands)
     told = await console.type("backfill", "--dry-run")
     assert told.code == DONE, told
     if beside_a_daemon:
