@@ -10,6 +10,7 @@ import psycopg
 
 from outbox.clock import Clock
 from outbox.database import Database
+from outbox.entities.catalogue import CatalogueKind
 from outbox.entities.contract import AnyEntity, CannotMap, Terms
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.terms import SendingTerms
@@ -129,13 +130,14 @@ class Planner:
 
     async def _preparation(self, types: Sequence[TypePlan]) -> int:
         requests = 1
+        needed: set[CatalogueKind] = set()
         for plan in types:
             entity = self._entities[plan.entity_type]
             requests += plan.is_listed and entity.listing is not None
-            terms = self._terms.of_today(self._clock, Urgency.BACKFILL)
-            if plan.rows:
-                for kind in entity.needs:
-                    requests += await self._catalogues.as_stored(terms, frozenset({kind})) is None
+            needed |= entity.needs if plan.rows else set()
+        terms = self._terms.of_today(self._clock, Urgency.BACKFILL)
+        for kind in needed:
+            requests += await self._catalogues.as_stored(terms, frozenset({kind})) is None
         return requests
 
 

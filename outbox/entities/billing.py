@@ -3,6 +3,12 @@
 from outbox.entities.contract import Terms
 from outbox.settings import RecurringBilling
 
+ISSUED = frozenset({"sent", "paid", "partial", "overdue"})
+"""Statuses in which an invoice asks somebody for money."""
+
+ENDED = frozenset({"voided", "cancelled"})
+"""Statuses in which it asks nobody any more."""
+
 ONE_OFF_TYPES = frozenset({"installation", "pro_rata", "equipment", "adjustment"})
 """Invoice types that Zoho's subscriptions never raise. Everything else may be recurring."""
 

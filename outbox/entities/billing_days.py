@@ -20,13 +20,6 @@ class Start:
     day: date
     missed: date | None = None
 
-    @property
-    def unbilled(self) -> str | None:
-        """The period that nobody bills, and what to do about it."""
-        if self.missed is None:
-            return None
-        return f"nobody billed {self.missed} to {self.day - DAY}: raise it by hand"
-
 
 def first_on_or_after(day: date, billing_day: int) -> date:
     """The first ``billing_day`` of a month that is not before ``day``.
@@ -49,19 +42,24 @@ def first_after(day: date, billing_day: int) -> date:
     return first_on_or_after(day + DAY, billing_day)
 
 
+def first_due(billing_day: int, last_invoice_date: date | None, activation_date: date | None) -> date | None:
+    """The first billing day that the host has not billed: strictly after ``last_invoice_date``, else the first on or
+    after ``activation_date``; None: neither is known."""
+    if last_invoice_date is not None:
+        return first_after(last_invoice_date, billing_day)
+    return None if activation_date is None else first_on_or_after(activation_date, billing_day)
+
+
 def first_start(
     billing_day: int, last_invoice_date: date | None, activation_date: date | None, today: date, *, today_is_late: bool
 ) -> Start | None:
     """When Zoho begins to bill a service that it never billed; None: neither date is known.
 
-    The first billing day strictly after ``last_invoice_date``, else the first on or after ``activation_date``. Where
-    that day is past (or today and ``today_is_late``: a backfill raises no invoice), the next one after today.
+    :func:`first_due`; where that day is past (or today and ``today_is_late``: a backfill raises no invoice), the next
+    billing day after today.
     """
-    if last_invoice_date is not None:
-        due = first_after(last_invoice_date, billing_day)
-    elif activation_date is not None:
-        due = first_on_or_after(activation_date, billing_day)
-    else:
+    due = first_due(billing_day, last_invoice_date, activation_date)
+    if due is None:
         return None
     if due > today or (due == today and not today_is_late):
         return Start(due)

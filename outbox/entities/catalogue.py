@@ -29,6 +29,25 @@ class Tax:
 
 
 @dataclass(frozen=True)
+class Term:
+    """How long one invoice of a subscription is for."""
+
+    interval: int
+    unit: str
+    """months or years in Zoho's specification; other words as they come."""
+
+    @property
+    def is_a_month(self) -> bool:
+        """Whether the host's monthly_price is what it costs."""
+        return (self.interval, self.unit) == (1, "months")
+
+    @property
+    def words(self) -> str:
+        """'every month', 'every 12 months', 'every year'."""
+        return f"every {self.unit.removesuffix('s')}" if self.interval == 1 else f"every {self.interval} {self.unit}"
+
+
+@dataclass(frozen=True)
 class Plan:
     """A row of ``GET /plans``: a term is ``interval`` times ``interval_unit`` (months or years)."""
 
@@ -36,6 +55,11 @@ class Plan:
     interval: int
     interval_unit: str
     active: bool
+
+    @property
+    def term(self) -> "Term":
+        """How long it bills for."""
+        return Term(self.interval, self.interval_unit)
 
 
 def taxes_of(rows: Iterable[Mapping[str, JsonValue]]) -> tuple[Tax, ...]:
@@ -49,14 +73,24 @@ def taxes_of(rows: Iterable[Mapping[str, JsonValue]]) -> tuple[Tax, ...]:
 
 def plans_of(rows: Iterable[Mapping[str, JsonValue]]) -> dict[str, Plan]:
     """Plans by their code."""
-    plans = (
-        Plan(
-            plan_code=str(row["plan_code"]),
-            interval=int(str(row.get("interval") or 1)),
-            interval_unit=str(row.get("interval_unit") or "months"),
-            active=row.get("status", "active") == "active",
-        )
-        for row in rows
-        if row.get("plan_code")
-    )
+    plans = (plan_of(row) for row in rows if row.get("plan_code"))
     return {plan.plan_code: plan for plan in plans}
+
+
+def plan_of(row: Mapping[str, JsonValue]) -> Plan:
+    """A plan as a list or ``GET /plans/{plan_code}`` shows it. Raises ``KeyError`` without a code."""
+    term = term_of(row) or Term(1, "months")
+    return Plan(
+        plan_code=str(row["plan_code"]),
+        interval=term.interval,
+        interval_unit=term.unit,
+        active=row.get("status", "active") == "active",
+    )
+
+
+def term_of(record: Mapping[str, JsonValue]) -> Term | None:
+    """The term of a plan or a subscription, a number or text; None: it shows none."""
+    interval, unit = str(record.get("interval") or ""), str(record.get("interval_unit") or "")
+    if not interval.isdecimal():
+        return None
+    return Term(int(interval), unit.strip().casefold() or "months")

@@ -235,6 +235,10 @@ class Entity(ABC, Generic[R]):
     def prerequisites(self, row: R, terms: Terms) -> Sequence[Prerequisite]:
         """What is not in Zoho yet and must be first. Asked without catalogues."""
 
+    def needs_of(self, row: R, terms: Terms) -> frozenset[CatalogueKind]:  # noqa: ARG002
+        """Those of :attr:`needs` that this row takes."""
+        return self.needs
+
     @abstractmethod
     def desired(self, row: R, terms: Terms) -> Desired:
         """What Zoho should hold. Raises :class:`CannotMap`."""
@@ -325,8 +329,19 @@ class Entity(ABC, Generic[R]):
     def mismatch(self, record: Mapping[str, JsonValue], desired: Desired) -> str | None:
         """What Zoho made otherwise than it was told, with both figures; None: nothing."""
 
-    def unblocks(self, row: R) -> Sequence[tuple[EntityType, UUID]]:  # noqa: ARG002
-        """Entities that may reach their end now that this one was sent: they are looked at once more."""
+    def told_late(
+        self,
+        row: R,  # noqa: ARG002
+        record: Mapping[str, JsonValue],  # noqa: ARG002
+        terms: Terms,  # noqa: ARG002
+    ) -> str | None:
+        """What was worth telling with the create that ``record`` came of (:attr:`Desired.note`): its reply was lost."""
+        return None
+
+    def unblocks(self, row: R, *, sent: bool) -> Sequence[tuple[EntityType, UUID]]:  # noqa: ARG002
+        """Entities that may reach their end now: they are looked at once more. ``sent``: something of this one was
+        written to Zoho; else it was skipped.
+        """
         return ()
 
     def verified(self, record: Mapping[str, JsonValue], desired: Desired) -> Decimal | None:  # noqa: ARG002

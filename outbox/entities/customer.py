@@ -51,7 +51,7 @@ from outbox.entities.contract import (
     Terms,
     Updated,
 )
-from outbox.entities.records import custom_field, word
+from outbox.entities.records import amount, custom_field, word
 from outbox.entities.text import clean, same
 from outbox.host_tables import Capture
 from outbox.vocabulary import EntityType, FailureClass
@@ -252,7 +252,7 @@ class Customer(Entity[CustomerRow]):
         look = _Look(keys, frozenset(mails), terms.external_id_label)
         known = await remote.listed(_listed_under(keys, mails), make=True)
         listed = await _listed(remote, mails) if known is None else known
-        by_key = [record for record in listed if _key_of(word(record, "display_name")) in keys]
+        by_key = [record for record in listed if key_in(word(record, "display_name")) in keys]
         if len(by_key) == 1 and known is not None and _is_to_the_letter(by_key[0], desired):
             # Our key, our name and our e-mail: one write tells Zoho all that a list row does not show. To read each of
             # them would cost a request a record (wanted: under 0.02 look-ups for each that is there already).
@@ -266,7 +266,7 @@ class Customer(Entity[CustomerRow]):
 
     def listed_under(self, listed: Mapping[str, JsonValue]) -> Sequence[str]:
         """Its key in brackets, and its e-mail."""
-        key = _key_of(word(listed, "display_name"))
+        key = key_in(word(listed, "display_name"))
         return _listed_under([] if key is None else [key], [word(listed, "email")])
 
     async def fetch(self, remote: Remote, zoho_id: str) -> Found:
@@ -299,7 +299,7 @@ class Customer(Entity[CustomerRow]):
                 f"Zoho customer {zoho_id} has the External ID {holder}, which is another row's: "
                 "correct zoho_billing_customer_id, or the field in Zoho",
             )
-        if holder or _key_of(word(found.record, "display_name")) in look.keys:
+        if holder or key_in(word(found.record, "display_name")) in look.keys:
             return found
         if _is_namesake(found.record, row, look.mails):
             return found
@@ -371,8 +371,8 @@ async def _deactivate(remote: Remote, path: str, zoho_id: str) -> str | None:
     """Inactive only without balance and live subscription: Zoho would go on billing somebody nobody sees."""
     record = _found(await remote.read(path)).record
     for key in ("outstanding_receivable_amount", "outstanding", "unused_credits"):
-        if record.get(key):
-            return f"stays active in Zoho: {key} is {record[key]}"
+        if left := amount(record, key):
+            return f"stays active in Zoho: {key} is {left}"
     async for subscription in remote.rows(
         "/subscriptions", "subscriptions", {"customer_id": zoho_id, "filter_by": "SubscriptionStatus.All"}
     ):
@@ -434,7 +434,8 @@ def _without_blank_parts(value: JsonValue) -> JsonValue:
     return value
 
 
-def _key_of(shown_name: str) -> str | None:
+def key_in(shown_name: str) -> str | None:
+    """Our key in brackets at the end of a display name; None: it has none."""
     match = _KEY.search(shown_name)
     return match[1] if match else None
 
@@ -453,7 +454,7 @@ def _is_namesake(record: Mapping[str, JsonValue], row: CustomerRow, mails: Colle
     shown = word(record, "display_name")
     if same(shown, row.name):
         return True
-    if _key_of(shown) is not None:
+    if key_in(shown) is not None:
         return False
     person = f"{word(record, 'first_name')} {word(record, 'last_name')}"
     return any(name.strip() and same(name, row.name) for name in (word(record, "company_name"), person))

@@ -1,7 +1,7 @@
 """Invoices (sheet 2.4 and 4; decisions.md, Who bills and Invoices; lessons 7 to 9).
 
 =================  ==================================================================================================
-read               ``customer_invoices``; its customer, and the Zoho ids of that customer's subscriptions
+read               ``customer_invoices``; its customer, and payments of it that wait for a subscription
 sent               status sent, paid, partial, overdue; voided and cancelled make void what is in Zoho; a draft not
                    yet. Recurring ones, and those without a known type, only where the host bills
 waits for          its customer
@@ -11,6 +11,7 @@ found again        by the exact number (trimmed, any case), with equal customer 
                    subscription; each hit is read, its External ID settles it
 lifecycle          draft, open, void: ``/converttoopen`` after the create and out of void, ``/void``
 verified           total within 0.05, number, customer and External ID of the reply
+told               a tax in Zoho that is not tax_amount, by more than a cent a line; payments of one that was void
 =================  ==================================================================================================
 
 ================  ===========================================  =======================================================
@@ -35,6 +36,9 @@ status            lifecycle                                    voided, cancelled
 
 ``zoho_invoice_id`` is an earlier integration's and never read. ``reference_number`` is not sent: the External ID says
 it. A void invoice is told nothing but that: Zoho does not edit void ones.
+
+That Zoho rounds the tax on prices without tax line by line is a guess (only the reply tells): what it makes otherwise
+is counted up to 0.05; beyond that the invoice stays a draft and both figures are told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +49,7 @@ from uuid import UUID
 import psycopg
 
 from outbox.database import Row
-from outbox.entities.billing import raised_by_zoho
+from outbox.entities.billing import ENDED, ISSUED, raised_by_zoho
 from outbox.entities.catalogue import CatalogueKind
 from outbox.entities.contract import (
     CannotMap,
@@ -85,9 +89,6 @@ from outbox.zoho.exchange import ApiReply, ApiRequest
 from outbox.zoho.failures import CallFailed, Failure, FailureKind
 from outbox.zoho.json_text import JsonValue
 
-ISSUED = frozenset({"sent", "paid", "partial", "overdue"})
-ENDED = frozenset({"voided", "cancelled"})
-
 OWN_NUMBER = {"ignore_auto_number_generation": "true"}
 CUSTOMER_MISSING = 3004
 """Zoho's code (sheet 3): it means the customer, whatever was asked for."""
@@ -126,19 +127,21 @@ class Invoice(Entity[InvoiceRow]):
                 "subtotal",
                 "tax_amount",
                 "total_amount",
+                "amount_due",  # compared by reconciliation, never sent
                 "status",
                 "line_items",
                 "invoice_type",
                 "vat_rate",
                 "notes",
+                "service_id",
             ),
             "customers": ("account_number", "account_type", "account_status"),
-            "customer_services": ("customer_id",),
+            "payment_transactions": ("invoice_id", "customer_invoice_id"),
         },
     )
 
     async def read(self, connection: psycopg.AsyncConnection[Row], ids: Sequence[UUID]) -> dict[UUID, InvoiceRow]:
-        """Two statements for all ``ids``: which columns there are, and the rows."""
+        """See :func:`outbox.entities.invoice_row.read_invoices`."""
         return await read_invoices(connection, ids)
 
     def named(self, row: InvoiceRow) -> str:
@@ -164,9 +167,13 @@ class Invoice(Entity[InvoiceRow]):
             return f"status {clean(row.status)!r} is not known: sent when it is one of {', '.join(sorted(ISSUED))}"
         return None
 
-    def unblocks(self, row: InvoiceRow) -> Sequence[tuple[EntityType, UUID]]:
-        """A cancelled customer, who could not be made inactive before."""
-        return closing(row.customer_id, row.account_status)
+    def unblocks(self, row: InvoiceRow, *, sent: bool) -> Sequence[tuple[EntityType, UUID]]:
+        """A cancelled customer, who could not be made inactive before; and payments of it that wait for a subscription
+        to raise it in Zoho: where it was made void here, or is in Zoho itself now, they need not wait.
+        """
+        waiting = row.waiting_payments if sent or row.status in ENDED else ()
+        closed = closing(row.customer_id, row.account_status) if sent else ()
+        return [*((EntityType.PAYMENT, payment) for payment in waiting), *closed]
 
     def prerequisites(self, row: InvoiceRow, terms: Terms) -> Sequence[Prerequisite]:  # noqa: ARG002
         """Its customer."""
@@ -191,7 +198,7 @@ class Invoice(Entity[InvoiceRow]):
         if row.status in ENDED:
             reason = f"{row.status} before it was ever in Zoho"
             return Desired(identity, VOID, look.text, only_if_there=reason)
-        money = _money(row, terms)
+        money, note = _money(row, terms)
         # Blank texts and an adjustment of nothing stay in: an update must take back what was sent before.
         content = identity | {
             "date": row.invoice_date.isoformat(),
@@ -201,7 +208,7 @@ class Invoice(Entity[InvoiceRow]):
         }
         if terms.external_id_label is not None:
             content["custom_fields"] = [{"label": terms.external_id_label, "value": str(row.id)}]
-        return Desired(content, OPEN, look.text)
+        return Desired(content, OPEN, look.text, note=note)
 
     def create(self, desired: Desired) -> ApiRequest:
         """``POST /invoices``; without ``send``, so that Zoho mails nobody."""
@@ -317,18 +324,21 @@ class Invoice(Entity[InvoiceRow]):
             state = state_of(shown.record)
         if write_content and shown is not None:
             _refuse_change_of_paid(shown, desired)
+        notes = [desired.note] if write_content and desired.note else []
         if state == VOID:
             await self._open(remote, zoho_id)
+            notes.append(_REOPENED)
+        note = "; ".join(notes) or None
         record = None
         if write_content:
             record = await _put(remote, zoho_id, desired)
             if state == DRAFT and self.mismatch(record, desired) is not None:
                 # It is told as a failure; nobody is asked to pay a wrong total meanwhile.
-                return Updated(DRAFT, record)
+                return Updated(DRAFT, record, note)
             state = DRAFT if DRAFT in (state, state_of(record)) else OPEN
         if state == DRAFT:
             await self._open(remote, zoho_id)
-        return Updated(OPEN, record)
+        return Updated(OPEN, record, note)
 
     def advice(self, failure: Failure, desired: Desired) -> str | None:
         """What the sheet does not know codes for is told by words."""
@@ -408,8 +418,14 @@ class Invoice(Entity[InvoiceRow]):
                 raise
 
 
-def _money(row: InvoiceRow, terms: Terms) -> dict[str, JsonValue]:
-    """Lines with their tax, and what makes Zoho's total the host's."""
+_REOPENED = (
+    "it was void in Zoho and is open again: what had been paid of it became credit when it was made void; set "
+    "zoho_sync_status of its payments to pending, and they are applied to it again"
+)
+
+
+def _money(row: InvoiceRow, terms: Terms) -> tuple[dict[str, JsonValue], str | None]:
+    """Lines with their tax, and what makes Zoho's total the host's; a note where the tax in it is not the host's."""
     amounts = (row.total_amount, row.subtotal, row.tax_amount, row.vat_rate)
     if any(value is not None and not value.is_finite() for value in amounts):
         raise CannotMap("total_amount, subtotal, tax_amount or vat_rate is NaN: correct it")
@@ -419,12 +435,13 @@ def _money(row: InvoiceRow, terms: Terms) -> dict[str, JsonValue]:
     lines = lines_of(row.line_items, row.called) or (Line(row.called, row.total_amount, 1),)
     tax = line_tax(figures, lines, terms)
     foretold = forecast(figures, lines, tax.rate)
-    return {
+    money: dict[str, JsonValue] = {
         "invoice_items": [_item(line, tax.tax_id) for line in lines],
         "is_inclusive_tax": foretold.inclusive,
         "adjustment": foretold.adjustment,
         "adjustment_description": "Rounding" if foretold.adjustment else "",
     }
+    return money, foretold.tax_told(figures, len(lines), tax.rate)
 
 
 def _item(line: Line, tax_id: str) -> dict[str, JsonValue]:

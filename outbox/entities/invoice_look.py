@@ -46,7 +46,7 @@ async def judged(remote: Remote, row: InvoiceRow, found: Found, looks: Sequence[
             f"Zoho invoice {zoho_id} has the number {number} and the total {amount(record, 'total')}, this row "
             f"{row.total_amount}: correct the total in Zoho if it is the same invoice, else renumber one of the two",
         )
-    for subscription_id in row.subscription_ids:
+    for subscription_id in await _subscriptions_of(remote, customer_id):
         if await _raised_by(remote, subscription_id, zoho_id):
             return NotOurs(
                 zoho_id,
@@ -54,6 +54,20 @@ async def judged(remote: Remote, row: InvoiceRow, found: Found, looks: Sequence[
                 f"{subscription_id}: renumber this row's invoice",
             )
     return found
+
+
+async def _subscriptions_of(remote: Remote, customer_id: str) -> list[str]:
+    """Every subscription that the customer has or had in Zoho.
+
+    Asked of Zoho and not of our tables: those know neither a subscription that another one followed, nor that of a
+    service that was deleted here or belongs to another customer by now, nor one that people made in Zoho.
+    """
+    query = {"filter_by": "SubscriptionStatus.All", "customer_id": customer_id}
+    return [
+        word(subscription, "subscription_id")
+        async for subscription in remote.rows("/subscriptions", "subscriptions", query)
+        if word(subscription, "customer_id") == customer_id
+    ]
 
 
 async def _raised_by(remote: Remote, subscription_id: str, zoho_id: str) -> bool:

@@ -1,5 +1,6 @@
-"""What is read for an invoice: its row, its customer, and the Zoho ids of that customer's subscriptions."""
+"""What is read for an invoice: its row, its customer, and payments of it that wait for a subscription."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,11 +11,11 @@ import psycopg
 from psycopg import sql
 
 from outbox.database import Row
+from outbox.entities.billing import ENDED
 from outbox.entities.host_columns import optional_columns
 from outbox.entities.text import clean
 
 # line_items as text: psycopg would make floats of the numbers in it.
-# Subscriptions: those that we know (entity_state), and those that an earlier integration noted in the host's column.
 READ = """
 SELECT
     invoice.id,
@@ -33,28 +34,51 @@ SELECT
     customer.account_type,
     customer.account_status,
     parent.usable_id AS customer_zoho_id,
-    parent.phase AS customer_phase,
-    COALESCE(subscriptions.zoho_ids, '{{}}') AS subscription_ids
+    parent.phase AS customer_phase
 FROM public.customer_invoices AS invoice
 LEFT JOIN public.customers AS customer ON customer.id = invoice.customer_id
 LEFT JOIN zoho_outbox_private.entity_state AS parent
     ON parent.entity_id = invoice.customer_id AND parent.entity_type = 'customer'
-LEFT JOIN (
-    SELECT service.customer_id, array_agg(DISTINCT known.zoho_id) AS zoho_ids
-    FROM public.customer_services AS service
-    LEFT JOIN zoho_outbox_private.entity_state AS state
-        ON state.entity_id = service.id AND state.entity_type = 'subscription'
-    CROSS JOIN LATERAL (VALUES (state.zoho_id), (btrim(service.zoho_subscription_id))) AS known (zoho_id)
-    WHERE known.zoho_id <> ''
-        AND service.customer_id IN (
-            SELECT wanted.customer_id FROM public.customer_invoices AS wanted WHERE wanted.id = ANY (%(ids)s)
-        )
-    GROUP BY service.customer_id
-) AS subscriptions ON subscriptions.customer_id = invoice.customer_id
 WHERE invoice.id = ANY (%(ids)s)
 """
 
-OPTIONAL = {"invoice_type": "text", "vat_rate": "numeric", "notes": "text"}
+# Payments of these invoices that wait for the subscription of their service; of those that were made void here, also
+# the ones that are being looked at and may be about to. From the few states that are so, each payment by its key.
+READ_WAITING = """
+SELECT
+    payment.id,
+    payment.named_invoice_id
+FROM (
+    SELECT state.entity_id, state.phase
+    FROM zoho_outbox_private.entity_state AS state
+    WHERE state.phase = 'waiting'
+        AND state.waits_for_id = ANY (%(services)s)
+        AND state.waits_for_type = 'subscription'
+        AND state.entity_type = 'payment'
+    UNION ALL
+    SELECT state.entity_id, state.phase
+    FROM zoho_outbox_private.entity_state AS state
+    WHERE state.phase = 'leased' AND state.entity_type = 'payment'
+) AS looking
+CROSS JOIN LATERAL (
+    SELECT
+        named.id,
+        COALESCE(named.customer_invoice_id, named.invoice_id) AS named_invoice_id
+    FROM (
+        SELECT
+            host.id,
+            host.invoice_id,
+            {columns}
+        FROM public.payment_transactions AS host
+        WHERE host.id = looking.entity_id
+    ) AS named
+) AS payment
+WHERE payment.named_invoice_id = ANY (%(ids)s)
+    AND (looking.phase = 'waiting' OR payment.named_invoice_id = ANY (%(ended)s))
+"""
+
+OPTIONAL = {"invoice_type": "text", "vat_rate": "numeric", "notes": "text", "service_id": "uuid"}
+OPTIONAL_OF_PAYMENTS = {"customer_invoice_id": "uuid"}
 """Columns that came after November 2025."""
 
 CALLED = {
@@ -90,9 +114,10 @@ class InvoiceRow:
     account_type: str | None
     customer_zoho_id: str | None
     customer_phase: str | None
-    subscription_ids: Sequence[str]
-    """In Zoho, of this customer."""
     account_status: str | None = None
+    service_id: UUID | None = None
+    waiting_payments: tuple[UUID, ...] = ()
+    """Payments of it that wait, or may be about to wait, for the subscription of its service."""
 
     @property
     def number(self) -> str:
@@ -111,8 +136,16 @@ class InvoiceRow:
 
 
 async def read_invoices(connection: psycopg.AsyncConnection[Row], ids: Sequence[UUID]) -> dict[UUID, InvoiceRow]:
-    """Two statements for all ``ids``: which columns there are, and the rows."""
+    """Two statements for all ``ids``: which columns there are, and the rows; two more where they are for services."""
     optional = await optional_columns(connection, "customer_invoices", "invoice", OPTIONAL)
     statement = sql.SQL(READ).format(optional=optional)
     rows = await (await connection.execute(statement, {"ids": list(ids)})).fetchall()
-    return {row["id"]: InvoiceRow(**row) for row in rows}
+    waiting: dict[UUID, list[UUID]] = defaultdict(list)
+    if services := [row["service_id"] for row in rows if row["service_id"] is not None]:
+        columns = await optional_columns(connection, "payment_transactions", "host", OPTIONAL_OF_PAYMENTS)
+        ended = [row["id"] for row in rows if row["status"] in ENDED]
+        parameters = {"ids": list(ids), "services": services, "ended": ended}
+        found = await connection.execute(sql.SQL(READ_WAITING).format(columns=columns), parameters)
+        for payment in await found.fetchall():
+            waiting[payment["named_invoice_id"]].append(payment["id"])
+    return {row["id"]: InvoiceRow(**row, waiting_payments=tuple(waiting[row["id"]])) for row in rows}

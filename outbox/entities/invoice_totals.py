@@ -57,6 +57,21 @@ class Forecast:
     """Before the adjustment."""
     adjustment: Decimal
     """What makes it the host's total, to the cent."""
+    tax: Decimal
+    """Of the lines."""
+
+    def tax_told(self, figures: "Figures", lines: int, rate: Decimal) -> str | None:
+        """Where Zoho's tax is not the row's, by more than a cent a line: the total is right, what is declared is not.
+
+        One rate stands on all lines, and vat_rate goes before tax_amount (decisions.md, Invoices): lines of several
+        rates, or the column's default of 15.00 on a row without tax, come to the right total all the same.
+        """
+        if abs(self.tax - figures.tax) <= max(TOLERANCE, CENT * lines):
+            return None
+        return (
+            f"its tax is {self.tax} in Zoho ({_shown(rate)} % on every line) and tax_amount is {figures.tax} here: "
+            "correct vat_rate or tax_amount; lines of several rates need an invoice for each rate"
+        )
 
 
 def line_tax(figures: Figures, lines: Sequence[Line], terms: Terms) -> LineTax:
@@ -73,14 +88,18 @@ def line_tax(figures: Figures, lines: Sequence[Line], terms: Terms) -> LineTax:
 def forecast(figures: Figures, lines: Sequence[Line], rate: Decimal) -> Forecast:
     """What Zoho will make of ``lines``. Raises :class:`CannotMap` where that is not the host's total."""
     amounts = sum((line.amount for line in lines), ZERO)
-    with_tax = amounts + _tax_on((line.amount for line in lines), rate)
+    on_top = _tax_on((line.amount for line in lines), rate)
+    inside = sum((cents(line.amount * rate / (PERCENT + rate)) for line in lines), ZERO)
+    with_tax = amounts + on_top
     # The closer reading first; the one that the customer pays no more by, where both are as close.
     readings = sorted(
         ((abs(amounts - figures.total), True, amounts), (abs(amounts - figures.subtotal), False, with_tax)),
         key=lambda reading: reading[0],
     )
     possible = [
-        Forecast(inclusive, total, figures.total - total) for off, inclusive, total in readings if off <= TOLERANCE
+        Forecast(inclusive, total, figures.total - total, inside if inclusive else on_top)
+        for off, inclusive, total in readings
+        if off <= TOLERANCE
     ]
     for reading in possible:
         if abs(reading.adjustment) <= TOLERANCE:

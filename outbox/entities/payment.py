@@ -22,8 +22,9 @@ customer_id            customer_id                    Zoho's; else that of the i
 customer_invoice_id,   invoices[].invoice_id          Zoho's; ``match``: the invoice Zoho raised for that period
 invoice_id
 amount                 amount                         as it is; currency must be ZOHO_CURRENCY
-amount                 invoices[].amount_applied      up to the invoice's total less what others took; the rest is
-                                                      credit; nothing left: no ``invoices``
+amount                 invoices[].amount_applied      up to the invoice's total less what others took; where one of
+                                                      those was refunded, up to the balance that Zoho shows; the rest
+                                                      is credit; nothing left: no ``invoices``
 completed_at,          date                           the day in ZOHO_TIME_ZONE; completed_at, else initiated_at
 initiated_at
 payment_method         payment_mode                   card, credit card → creditcard; eft, instant_eft → banktransfer;
@@ -35,6 +36,10 @@ reference
 status                 lifecycle                      refunded → a refund ``{amount, description}`` over what is
                                                       left of it
 =====================  =============================  ==============================================================
+
+What is applied is decided when a payment is sent. Where the balance comes later (an invoice that was void is open
+again, a payment that stood in its place moves away), nothing of the row changes: it is told, and the payment is applied
+when its zoho_sync_status is set to pending.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,6 +51,7 @@ from uuid import UUID
 import psycopg
 
 from outbox.database import Row
+from outbox.entities.billing import ENDED
 from outbox.entities.catalogue import CatalogueKind
 from outbox.entities.contract import (
     CannotMap,
@@ -68,6 +74,7 @@ from outbox.entities.payment_allocation import (
     from_host,
     invoices_key,
     misapplied,
+    to_balance,
     to_raised,
 )
 from outbox.entities.payment_body import APPLIES_TO, content_of, unmappable
@@ -138,9 +145,9 @@ class Payment(Entity[PaymentRow]):
             return f"{row.status}, not completed: sent when it is{remains}"
         return None
 
-    def unblocks(self, row: PaymentRow) -> Sequence[tuple[EntityType, UUID]]:
+    def unblocks(self, row: PaymentRow, *, sent: bool) -> Sequence[tuple[EntityType, UUID]]:
         """A cancelled customer, who could not be made inactive before."""
-        return closing(row.customer_id, row.account_status)
+        return closing(row.customer_id, row.account_status) if sent else ()
 
     def prerequisites(self, row: PaymentRow, terms: Terms) -> Sequence[Prerequisite]:
         """The customer, and what the payment is applied to; a change of its invoice that is due goes first.
@@ -181,8 +188,13 @@ class Payment(Entity[PaymentRow]):
         )
 
     async def prepare(self, remote: Remote, row: PaymentRow, desired: Desired, terms: Terms) -> Desired:
-        """``match``: the invoice that Zoho raised, with its balance. Anything else is known from the host."""
+        """``match``: the invoice that Zoho raised, with its balance. And the balance of an invoice that was paid,
+        refunded, and is paid again. Anything else is known from the host.
+        """
         purpose = purpose_of(row, terms)
+        if isinstance(purpose, OnInvoice) and row.refunded_beside and row.invoice_status not in ENDED:
+            to_pay, note = await to_balance(remote, row, purpose.invoice_id)
+            return replace(desired, at_creation=invoices_key(to_pay), note=note)
         if not isinstance(purpose, OnRaised):
             return desired
         application, note = await to_raised(remote, row, purpose, terms)
@@ -200,12 +212,14 @@ class Payment(Entity[PaymentRow]):
         return _found(reply.body)
 
     def requests_to_create(self, row: PaymentRow, terms: Terms) -> int:
-        """The create, and the list of what the subscription raised where it is for one of those; none of a refunded."""
+        """The create, and what is asked of Zoho first: the list of what the subscription raised, or the balance of an
+        invoice one of whose payments was refunded; none of a refunded one."""
         if row.status == "refunded":
             return 0
         purpose = purpose_of(row, terms)
         awaits_raised = isinstance(purpose, Prerequisite) and purpose.awaited is Awaited.SUBSCRIPTION
-        return 2 if awaits_raised or isinstance(purpose, OnRaised) else 1
+        asks_balance = isinstance(purpose, OnInvoice) and row.refunded_beside
+        return 2 if awaits_raised or asks_balance or isinstance(purpose, OnRaised) else 1
 
     async def recompose(
         self,

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
+from outbox.entities.billing import ENDED
 from outbox.entities.contract import Prerequisite, Remote, Terms
 from outbox.entities.payment_matching import Sought, balance, raised_invoice
-from outbox.entities.payment_purpose import ENDED_INVOICES, OnInvoice, OnRaised, Purpose, Unapplied
+from outbox.entities.payment_purpose import OnInvoice, OnRaised, Purpose, Unapplied
 from outbox.entities.payment_row import PaymentRow
 from outbox.entities.records import ZERO, amount, rows_of, word
 from outbox.entities.subscription_records import generation_of
@@ -75,7 +76,7 @@ def from_host(row: PaymentRow, purpose: Purpose) -> tuple[Application | None, st
             return None, None
         case OnInvoice(invoice_id=invoice_id):
             named = row.invoice.named if row.invoice is not None else f"Zoho invoice {invoice_id}"
-            if row.invoice_status in ENDED_INVOICES:
+            if row.invoice_status in ENDED:
                 return None, f"not applied: {named} is {row.invoice_status}"
             applied = min(row.amount, _left(row))
             if applied <= ZERO:
@@ -105,6 +106,24 @@ async def to_raised(
     return application, None
 
 
+async def to_balance(remote: Remote, row: PaymentRow, invoice_id: str) -> tuple[Application, str | None]:
+    """What a create applies to an invoice one of whose payments was refunded: its balance as Zoho has it.
+
+    A refund is a credit note there (sheet 2.5), and whether its invoice stays paid is not told by any source: so it is
+    neither taken for paid nor for open. Raises a transient ``CallFailed`` where the invoice is not opened yet.
+    """
+    invoice = await _invoice(remote, invoice_id)
+    _refuse_unopened(invoice)
+    applied = min(row.amount, balance(invoice))
+    if applied == row.amount:
+        return Application(invoice_id, applied), None
+    note = (
+        f"{row.amount - applied} of {row.amount} is credit: {_number(invoice)} stays paid in Zoho after the refund of "
+        "an earlier payment; raise a new invoice for it in Zoho and apply the credit there"
+    )
+    return Application(invoice_id, applied), note
+
+
 async def after_refusal(remote: Remote, row: PaymentRow, refused: Application) -> tuple[Application, str | None]:
     """What a create may apply after Zoho refused ``refused``: the balance as Zoho has it (a credit note, a payment made
     there). Where that is no less than what was refused, the same once more: an invoice that was being opened when the
@@ -118,8 +137,18 @@ async def after_refusal(remote: Remote, row: PaymentRow, refused: Application) -
     if applied >= refused.amount:
         return refused, None
     left = "is void" if word(invoice, "status") == "void" else "has no more balance"
-    note = f"{row.amount - applied} of {row.amount} is credit: {_number(invoice)} {left} in Zoho"
+    note = f"{row.amount - applied} of {row.amount} is credit: {_number(invoice)} {left} in Zoho{_paid_by(invoice)}"
     return Application(refused.invoice_id, applied), note
+
+
+def _paid_by(invoice: Mapping[str, JsonValue]) -> str:
+    """Whose payments are on it: one of ours may be for another invoice here by now, or its row deleted.
+
+    When that is mended, the one that is credit has to be sent again: nothing of its own changes then.
+    """
+    holders = [word(paid, "reference_number") or word(paid, "payment_id") for paid in rows_of(invoice, "payments")]
+    named = ", ".join(holder for holder in holders if holder)
+    return f", where {named} paid it: if that is wrong, mend it, then set zoho_sync_status to pending" if named else ""
 
 
 async def anew(

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from outbox.entities.billing import raised_by_zoho
+from outbox.entities.billing import ENDED, raised_by_zoho
 from outbox.entities.contract import Prerequisite, Terms
 from outbox.entities.parents import Parent
 from outbox.entities.payment_row import PaymentRow
 from outbox.settings import OnSuspend, RecurringPayments
-
-ENDED_INVOICES = frozenset({"voided", "cancelled"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def purpose_of(row: PaymentRow, terms: Terms) -> Purpose | Prerequisite:
         return OnInvoice(invoice.zoho_id)
     if not invoice.exists:
         return invoice.prerequisite() or Unapplied()
-    if row.invoice_status in ENDED_INVOICES:
+    if row.invoice_status in ENDED:
         return Unapplied(f"not applied: {invoice.named} is {row.invoice_status} and not in Zoho")
     if raised_by_zoho(row.invoice_type, terms):
         return _on_recurring(row, invoice, terms)

@@ -63,9 +63,11 @@ beside AS MATERIALIZED (
 ),
 taken AS (
     -- What Zoho applied already: payments that we sent, and those that were made at Zoho itself.
+    -- A refund is a credit note in Zoho; whether the invoice can be paid again after it, Zoho alone knows.
     SELECT
         beside.invoice_id,
-        sum(beside.amount) AS amount
+        sum(beside.amount) AS amount,
+        bool_or(beside.status = 'refunded') AS refunded
     FROM beside
     WHERE (beside.provider = 'zoho_billing' AND beside.status IN ('completed', 'refunded'))
         -- A scalar for each: as a join it is planned to read all states.
@@ -108,7 +110,8 @@ SELECT
     -- Its own amount is no other's, where it is in Zoho itself.
     GREATEST(
         COALESCE(taken.amount, 0) - CASE WHEN own_state.zoho_id IS NULL THEN 0 ELSE wanted.amount END, 0
-    ) AS taken_by_others
+    ) AS taken_by_others,
+    COALESCE(taken.refunded, false) AS refunded_beside
 FROM wanted
 LEFT JOIN public.customer_invoices AS invoice ON invoice.id = wanted.invoice_id
 LEFT JOIN public.customers AS customer ON customer.id = COALESCE(wanted.payer_id, invoice.customer_id)
@@ -231,6 +234,8 @@ class PaymentRow:
     invoice_phase: str | None
     taken_by_others: Decimal = ZERO
     """What other payments of the invoice that are in Zoho took of it, or more."""
+    refunded_beside: bool = False
+    """One of those was refunded: what is left to pay is asked of Zoho."""
     service: Service | None = None
     account_status: str | None = None
 

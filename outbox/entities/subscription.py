@@ -12,8 +12,9 @@ found again        by ``reference_id``: the service's id, ``<id>#2`` for the one
                    customer, both compared here; ``GET /subscriptions?reference_contains=``
 lifecycle          active, ending (non_renewing) or cancelled. ``POST …/cancel?cancel_at_end=``, ``…/reactivate`` while
                    it is ending; active again after it has ended: a new one
-verified           ``amount`` equals monthly_price within 0.05; plan, customer and reference of the reply; no invoice
-                   where it begins on a later day, none from a change for the next term
+verified           ``amount`` equals monthly_price within 0.05; term, plan, customer and reference of the reply; no
+                   invoice where it begins on a later day, none from a change for the next term
+told               days before its first one that nobody billed, or that the host billed itself while the service waited
 =================  ==================================================================================================
 
 ==================  =====================================  ==========================================================
@@ -21,8 +22,9 @@ column              field                                  conversion
 ==================  =====================================  ==========================================================
 id                  reference_id, custom_fields            at creation; External ID as ``{label, value}`` (lessons, 6)
 customer_id         customer_id                            the customer's Zoho id; a later change cannot be made
-package_id          plan.plan_code                         ``service_packages.sku`` (lessons, 12)
-monthly_price       plan.price                             whatever the package costs; quantity 1
+package_id          plan.plan_code                         ``service_packages.sku`` (lessons, 12); a plan of another
+                                                           term than a month is refused
+monthly_price       plan.price                             of a month, whatever the package costs; quantity 1
 status              lifecycle                              cancelled → cancelled (ZOHO_CANCEL_AT); suspended by
                                                            ZOHO_ON_SUSPEND: active, or cancelled
 billing_day,        starts_at                              at creation: the first billing day that nobody has billed,
@@ -31,6 +33,9 @@ activation_date
 (always)            plan.exclude_setup_fee, exclude_trial  true: the host has billed installation itself
 (always)            auto_collect                           false
 ==================  =====================================  ==========================================================
+
+What Zoho cannot be told of a subscription that runs is told here: another billing_day, a later activation_date, a price
+that came on the day of the bill (it counts from the next term on).
 
 The content of a cancelled service is empty: nothing of it is written any more, and what changed meanwhile is compared
 with the record when it becomes active again.
@@ -47,6 +52,8 @@ import psycopg
 
 from outbox.database import Row
 from outbox.entities import service_row
+from outbox.entities.catalogue import CatalogueKind, term_of
+from outbox.entities.catalogue import plan_of as as_listed
 from outbox.entities.contract import (
     CannotMap,
     Desired,
@@ -62,7 +69,7 @@ from outbox.entities.contract import (
 )
 from outbox.entities.parents import closing
 from outbox.entities.records import amount, custom_field, word
-from outbox.entities.service_row import READ, ServiceRow
+from outbox.entities.service_row import READS_OF_INVOICES, ServiceRow, read_services
 from outbox.entities.subscription_changes import SubscriptionInZoho
 from outbox.entities.subscription_records import (
     ACTIVE,
@@ -72,6 +79,7 @@ from outbox.entities.subscription_records import (
     customer_of,
     generation_of,
     has_fields,
+    has_not_started,
     has_plan,
     lifecycle_of_record,
     plan_code_of,
@@ -83,13 +91,16 @@ from outbox.entities.text import clean
 from outbox.host_tables import Capture
 from outbox.settings import OnSuspend, RecurringBilling
 from outbox.vocabulary import EntityType, FailureClass
-from outbox.zoho.exchange import ApiReply, ApiRequest
+from outbox.zoho.exchange import ApiReply, ApiRequest, path_segment
 from outbox.zoho.failures import CallFailed, Failure, FailureKind
 from outbox.zoho.json_text import JsonValue
 
 PLAN_MISSING = 101002
 CUSTOMER_MISSING = 3004
 """Zoho's codes (sheet 3)."""
+
+BILLED_FROM = "billed_from"
+"""In ``content``, never sent: the days of the row that decide when Zoho bills, so that another one is a change."""
 
 ALL = {"filter_by": "SubscriptionStatus.All"}
 """Unfiltered, the list shows live ones alone (sheet 0.5)."""
@@ -103,12 +114,15 @@ class DesiredSubscription(Desired):
     begins_later: bool | None = None
     """Of a create: whether it begins after the day on which it leaves, and so must raise no invoice; None: of an
     update, whose record has invoices."""
+    never_today: bool = False
+    """Of a backfill, which raises no invoice, even where midnight passes while its request waits for permission."""
 
 
 class Subscription(Entity[ServiceRow]):
     """The mapping between ``customer_services`` and Zoho's subscriptions."""
 
     entity_type: ClassVar[EntityType] = EntityType.SUBSCRIPTION
+    needs: ClassVar[frozenset[CatalogueKind]] = frozenset({CatalogueKind.PLANS})
     followed: ClassVar[bool] = True
     listing: ClassVar[Listing | None] = Listing("/subscriptions", "subscriptions", ALL, "subscription_id")
     capture: ClassVar[Capture] = Capture(
@@ -131,13 +145,13 @@ class Subscription(Entity[ServiceRow]):
             "customers": ("account_type", "account_number", "account_status"),
             "service_packages": ("name", "sku"),
             "product_integrations": ("service_package_id", "sync_status", "last_sync_error"),
+            "customer_invoices": READS_OF_INVOICES,
         },
     )
 
     async def read(self, connection: psycopg.AsyncConnection[Row], ids: Sequence[UUID]) -> dict[UUID, ServiceRow]:
-        """One statement for all ``ids``."""
-        rows = await (await connection.execute(READ, {"ids": list(ids)})).fetchall()
-        return {row["id"]: ServiceRow(**row) for row in rows}
+        """See :func:`outbox.entities.service_row.read_services`."""
+        return await read_services(connection, ids)
 
     def named(self, row: ServiceRow) -> str:
         """'service Fibre 100 of customer CT-2025-00015'."""
@@ -166,9 +180,9 @@ class Subscription(Entity[ServiceRow]):
                     f"customer_services.status {unknown!r} is not known: it is pending, active, suspended or cancelled"
                 )
 
-    def unblocks(self, row: ServiceRow) -> Sequence[tuple[EntityType, UUID]]:
+    def unblocks(self, row: ServiceRow, *, sent: bool) -> Sequence[tuple[EntityType, UUID]]:
         """A cancelled customer, who could not be made inactive before."""
-        return closing(row.customer_id, row.account_status)
+        return closing(row.customer_id, row.account_status) if sent else ()
 
     def prerequisites(self, row: ServiceRow, terms: Terms) -> Sequence[Prerequisite]:
         """The customer, then the package. Nobody may keep a cancelled service from being cancelled in Zoho."""
@@ -177,21 +191,29 @@ class Subscription(Entity[ServiceRow]):
         missing = (row.customer.prerequisite(), service_row.publishing_of(row))
         return [prerequisite for prerequisite in missing if prerequisite is not None]
 
+    def needs_of(self, row: ServiceRow, terms: Terms) -> frozenset[CatalogueKind]:
+        """Plans, for what is to be billed: nothing may keep a cancelled service from being cancelled in Zoho."""
+        return frozenset() if _ended(row, terms) is not None or row.package_id is None else self.needs
+
     def desired(self, row: ServiceRow, terms: Terms) -> Desired:
         """The plan at the service's price; nothing but the end of one that is cancelled."""
         service = str(row.id)
         if (ended := _ended(row, terms)) is not None:
             return DesiredSubscription({}, CANCELLED, service, only_if_there=ended, package=row.package)
+        plan_code = service_row.plan_code_of(row)
+        if terms.plans is not None:
+            service_row.refuse_other_terms(row, terms.plans.get(plan_code))
         content: dict[str, JsonValue] = {
             "customer_id": service_row.customer_of(row),
             "plan": {
-                "plan_code": service_row.plan_code_of(row),
+                "plan_code": plan_code,
                 "price": service_row.price_of(row),
                 "quantity": 1,
                 "exclude_setup_fee": True,
                 "exclude_trial": True,
             },
             "auto_collect": False,
+            BILLED_FROM: f"{row.billing_day} {row.activation_date or ''}",
         }
         if terms.external_id_label is not None:
             content["custom_fields"] = [{"label": terms.external_id_label, "value": service}]
@@ -200,23 +222,26 @@ class Subscription(Entity[ServiceRow]):
         start = service_row.start_of(row, terms)
         if start is not None:
             at_creation["starts_at"] = start.day.isoformat()
-        note = start.unbilled if start is not None else None
+        note = service_row.untold_before(row, terms, start.day) if start is not None else None
         return DesiredSubscription(content, ACTIVE, service, at_creation, note=note, package=row.package)
 
-    async def prepare(self, remote: Remote, row: ServiceRow, desired: Desired, terms: Terms) -> Desired:  # noqa: ARG002
-        """Marks it as a create. Raises :class:`CannotMap` where no day is known on which it could begin."""
+    async def prepare(self, remote: Remote, row: ServiceRow, desired: Desired, terms: Terms) -> Desired:
+        """Marks it as a create. Raises :class:`CannotMap` where no day is known on which it could begin, and where its
+        plan, which is not in the list, bills otherwise than by the month.
+        """
         if not isinstance(desired, DesiredSubscription):
             raise TypeError(f"{type(desired).__name__} is none of a subscription")
+        await self._refuse_other_terms(remote, row, desired, terms)
         starts_at = desired.at_creation.get("starts_at")
         if not isinstance(starts_at, str):
             raise CannotMap(service_row.undated(row))
-        return replace(desired, begins_later=starts_at > terms.today.isoformat())
+        return replace(desired, begins_later=starts_at > terms.today.isoformat(), never_today=terms.in_backfill)
 
     def create(self, desired: Desired) -> ApiRequest:
         """``POST /subscriptions``. Raises ``ValueError`` without starts_at: Zoho would bill from today."""
         if "starts_at" not in desired.at_creation:
             raise ValueError("a subscription is created with its first day")
-        return ApiRequest("POST", "/subscriptions", body={**desired.content, **desired.at_creation})
+        return ApiRequest("POST", "/subscriptions", body={**_sent(desired), **desired.at_creation})
 
     def created(self, reply: ApiReply) -> Found:
         """``{subscription: {subscription_id}}`` (lessons, 12: read otherwise, a success looks like a failure)."""
@@ -350,16 +375,43 @@ class Subscription(Entity[ServiceRow]):
         plan = plan_of(desired.content)
         note = None
         if not has_plan(record, plan) or await _is_to_change(subscription, found, plan):
-            body = {**desired.content, "reference_id": _reference_kept(record, row)}
+            await self._refuse_other_terms(remote, row, desired, terms)
+            body = {**_sent(desired), "reference_id": _reference_kept(record, row)}
+            told = _billed_today(record, plan, terms)
             try:
                 record, note = await subscription.change_plan(record, body)
+                note = note or told
             except CallFailed as refusal:
                 # The subscription is there: what does not exist is what the body names.
                 if (advice := self.advice(refusal.failure, desired)) is not None:
                     raise CannotMap(advice) from None
                 raise
+        told_days = service_row.other_days(row, terms, *_bills_on(record)) if was is not None else None
         record = await subscription.tell_marks(record, str(row.id), desired.content.get("custom_fields", []))
-        return Updated(ACTIVE, record, note)
+        return Updated(ACTIVE, record, "; ".join(filter(None, (note, told_days))) or None)
+
+    async def _refuse_other_terms(self, remote: Remote, row: ServiceRow, desired: Desired, terms: Terms) -> None:
+        """A plan that was made after the list was read is asked for by its code. Raises :class:`CannotMap`."""
+        code = word(plan_of(desired.content), "plan_code")
+        if not code or terms.plans is None or code in terms.plans:
+            return
+        try:
+            shown = (await remote.read(f"/plans/{path_segment(code)}")).get("plan")
+        except CallFailed as refusal:
+            if (advice := self.advice(refusal.failure, desired)) is not None:
+                raise CannotMap(advice) from None
+            raise
+        if isinstance(shown, Mapping) and shown.get("plan_code") == code:
+            service_row.refuse_other_terms(row, as_listed(shown))
+
+    def told_late(self, row: ServiceRow, record: Mapping[str, JsonValue], terms: Terms) -> str | None:
+        """What is billed by nobody before the record begins, whichever of the service's it is."""
+        begins = _day(record, "activated_at") or _day(record, "next_billing_at")
+        if begins is None:
+            return None
+        if (generation_of(word(record, "reference_id"), str(row.id)) or 1) > 1:
+            return _again_from(begins)
+        return service_row.untold_before(row, terms, begins)
 
     def advice(self, failure: Failure, desired: Desired) -> str | None:
         """What a create or a change names that is not in Zoho."""
@@ -404,6 +456,15 @@ def _ended(row: ServiceRow, terms: Terms) -> str | None:
             return None
 
 
+def _sent(desired: Desired) -> dict[str, JsonValue]:
+    return {key: value for key, value in desired.content.items() if key != BILLED_FROM}
+
+
+def _bills_on(record: Mapping[str, JsonValue]) -> tuple[date | None, bool]:
+    """When it bills next, and whether that is its first day."""
+    return _day(record, "next_billing_at"), has_not_started(record)
+
+
 def _price_of(plan: Mapping[str, JsonValue]) -> Decimal:
     price = plan["price"]
     if not isinstance(price, Decimal):
@@ -420,14 +481,34 @@ def _following(record: Mapping[str, JsonValue], row: ServiceRow, desired: Desire
     note = None
     if (day := service_row.restart_of(row, terms, paid_to=_term_end(record))) is not None:
         at_creation["starts_at"] = day.isoformat()
-        note = f"billed by Zoho again from {day}: raise by hand what is owed for the days before"
+        note = _again_from(day)
     return replace(desired, look_key=reference, at_creation=at_creation, note=note)
+
+
+def _billed_today(record: Mapping[str, JsonValue], plan: Mapping[str, JsonValue], terms: Terms) -> str | None:
+    """A price that reaches Zoho on the day on which a term began was perhaps meant for it: a change of this morning, or
+    of last night while Zoho could not be told. It counts from the next term on (decisions.md, Subscriptions)."""
+    begun, before, price = _day(record, "current_term_starts_at"), amount(record, "amount"), _price_of(plan)
+    if begun != terms.today or before is None or before == price:
+        return None
+    return (
+        f"Zoho billed the term from {begun} at {before} before it was told of {price}, which counts from the next term "
+        "on: correct its invoice in Zoho by hand if the new price was agreed for it"
+    )
+
+
+def _again_from(day: date) -> str:
+    return f"billed by Zoho again from {day}: raise by hand what is owed for the days before"
 
 
 def _term_end(record: Mapping[str, JsonValue]) -> date | None:
     """To when Zoho has billed: a cancellation at once leaves the rest of its term paid for."""
+    return _day(record, "current_term_ends_at")
+
+
+def _day(record: Mapping[str, JsonValue], key: str) -> date | None:
     try:
-        return date.fromisoformat(word(record, "current_term_ends_at")[:10])
+        return date.fromisoformat(word(record, key)[:10])
     except ValueError:
         return None
 
@@ -469,6 +550,7 @@ async def _is_to_change(subscription: SubscriptionInZoho, found: Found | None, p
 
 
 async def _end(subscription: SubscriptionInZoho, found: Found | None, terms: Terms) -> Updated:
+    note = None
     try:
         ended = found is not None and lifecycle_of_record(found.record) == CANCELLED
         if not ended:
@@ -476,11 +558,20 @@ async def _end(subscription: SubscriptionInZoho, found: Found | None, terms: Ter
             fresh = found is not None and not found.from_list
             record = found.record if found is not None and fresh else await subscription.read()
             await subscription.cancel(record, terms.cancel_at)
+            note = _paid_beyond(record)
     except CallFailed as refusal:
         if refusal.failure.kind is not FailureKind.NOT_FOUND:
             raise
         return Updated(CANCELLED, note=f"Zoho has no subscription {subscription.zoho_id} any more: nothing to cancel")
-    return Updated(CANCELLED)
+    return Updated(CANCELLED, note=note)
+
+
+def _paid_beyond(record: Mapping[str, JsonValue]) -> str | None:
+    """One that was made elsewhere on a plan of a year: its customer has paid far ahead, and Zoho pays nothing back."""
+    term, ends = term_of(record), _term_end(record)
+    if term is None or term.is_a_month or ends is None:
+        return None
+    return f"Zoho has billed it to {ends} ({term.words}): raise a credit note in Zoho for what is not used of it"
 
 
 async def _listed(remote: Remote, service: str, customer_zoho_id: str | None) -> list[Mapping[str, JsonValue]]:
@@ -502,13 +593,21 @@ def _born_wrong(record: Mapping[str, JsonValue], desired: Desired) -> Iterator[s
     if lifecycle_of_record(record) == CANCELLED:
         yield f"is {word(record, 'status')} right after it was created: look in Zoho why, then replay"
     invoice = word(record, "child_invoice_id")
-    if desired.begins_later and invoice:
+    # It was made ready before midnight and arrived after it: then its first day had come.
+    has_come = not desired.never_today and word(record, "created_time")[:10] == desired.at_creation["starts_at"]
+    if desired.begins_later and invoice and not has_come:
         yield f"has invoice {invoice} although it begins on {desired.at_creation['starts_at']}: void it in Zoho"
 
 
 def _kept_wrong(record: Mapping[str, JsonValue], desired: Desired) -> Iterator[str]:
     """What the record shows otherwise than it was sent. A reply need not show everything, but what it costs."""
     plan, fields = plan_of(desired.content), desired.content.get("custom_fields", [])
+    term = term_of(record)
+    if term is not None and not term.is_a_month:
+        yield (
+            f"bills {term.words}, and monthly_price {plan['price']} is for one month: cancel it in Zoho, sell the "
+            "service under a package whose plan bills every month, then replay"
+        )
     if not costs(record, _price_of(plan)):
         yield (
             f"costs {amount(record, 'amount')} a term where monthly_price is {plan['price']}: prices include tax, so "

@@ -196,13 +196,16 @@ class _Attempt:
             times = claim.attempts - 1
             return self._dead(f"the daemon died {times} times while it sent this row: edit the row, or report it")
         if reason := entity.ineligible(row, self._mapping):
-            return protocol.skipped(claim, reason, read_zoho_id=self._raw_id)
+            skipped = protocol.skipped(claim, reason, read_zoho_id=self._raw_id)
+            return replace(skipped, unblocks=tuple(entity.unblocks(row, sent=False)))
         for prerequisite in entity.prerequisites(row, self._mapping):
             wait = Wait(
                 prerequisite.awaited, prerequisite.id, prerequisite.dead, prerequisite.enqueue, prerequisite.rest
             )
             return protocol.waiting(claim, wait, prerequisite.named, read_zoho_id=self._raw_id)
-        self._mapping = await self._sender.catalogues.complete(self._mapping, entity.needs, self._remote)
+        self._mapping = await self._sender.catalogues.complete(
+            self._mapping, entity.needs_of(row, self._mapping), self._remote
+        )
         self._desired = desired = await self._mapped()
 
         in_row = (self._raw_id or "").strip() or None
@@ -292,6 +295,10 @@ class _Attempt:
                     )
                 self._own(answer)
                 self._notes.append(f"adopted Zoho {claim.entity_type} {zoho_id}")
+                if claim.fate_unknown_seconds is not None and (
+                    told := self._entity.told_late(self._row, record, self._mapping)
+                ):
+                    self._notes.append(told)
                 structlog.get_logger().info(
                     Event.ENTRY_ADOPTED, entity=self._named, entity_id=str(claim.entity_id), zoho_id=zoho_id
                 )
@@ -342,7 +349,8 @@ class _Attempt:
         if must_look and (verdict := await self._looked(desired)) is not None:
             return verdict
         if desired.only_if_there is not None:
-            return protocol.skipped(claim, desired.only_if_there, read_zoho_id=self._raw_id, fate=Fate.SETTLED)
+            skipped = protocol.skipped(claim, desired.only_if_there, read_zoho_id=self._raw_id, fate=Fate.SETTLED)
+            return replace(skipped, unblocks=tuple(entity.unblocks(self._row, sent=False)))
         self._desired = desired = await entity.prepare(self._remote, self._row, desired, self._mapping)
         try:
             reply, desired = await self._created(desired)
@@ -452,7 +460,7 @@ class _Attempt:
             # What could not be done (a customer with a balance stays active) is tried again with the next change.
             sent_hash=f"{_digest(desired.hash)}:{updated.reached}",
             note="; ".join(self._notes) or None,
-            unblocks=self._entity.unblocks(self._row) if self._remote.wrote else (),
+            unblocks=self._entity.unblocks(self._row, sent=True) if self._remote.wrote else (),
         )
 
     def _compare_totals(self, updated: Updated, found: Found | None, desired: Desired) -> None:

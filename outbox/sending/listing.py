@@ -46,7 +46,7 @@ class Listings:
                 listing = await self._store.valid(entity.entity_type, oldest)
                 if listing is None:
                     return None
-        return await self._store.find(listing, keys)
+        return await self._store.find_current(entity.entity_type, listing, keys)
 
     async def read(self, entity: AnyEntity, rows: AsyncIterator[Mapping[str, JsonValue]]) -> int:
         """Reads a list to its end and keeps it; returns how many records it has. Raises what ``rows`` raises."""
@@ -55,7 +55,7 @@ class Listings:
         listing = self._store.begin(entity.entity_type)
         batch: list[ListedRow] = []
         async for row in rows:
-            batch.append(_listed(entity, entity.listing, row))
+            batch.append(listed_row(entity, entity.listing, row))
             if len(batch) == BATCH:
                 await self._store.add(listing, batch)
                 batch = []
@@ -64,6 +64,7 @@ class Listings:
         return await self._store.complete(listing)
 
 
-def _listed(entity: AnyEntity, listing: Listing, row: Mapping[str, JsonValue]) -> ListedRow:
+def listed_row(entity: AnyEntity, listing: Listing, row: Mapping[str, JsonValue]) -> ListedRow:
+    """A row of Zoho's list, as it is kept."""
     kept = {key: value for key, value in row.items() if key not in listing.forgotten}
     return ListedRow(str(row[listing.id_key]), entity.listed_under(row), kept)

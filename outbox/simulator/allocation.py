@@ -71,11 +71,14 @@ def _checked_row(call: Call, row: object, customer_id: str, payment_id: str) -> 
         raise invoice_missing(call.settings.missing_status)
     if invoice["customer_id"] != customer_id:
         raise of_another_customer()
-    if invoice["status"] in {"draft", "void"}:
+    switches = call.settings.payments
+    if invoice["status"] == "void" or (invoice["status"] == "draft" and not switches.pay_drafts):
         raise cannot_be_paid(invoice["status"])
     own = sum((exact(paid["amount"]) for paid in invoice["payments"] if paid["payment_id"] == payment_id), NOTHING)
-    if amount > exact(invoice["balance"]) + own:
+    room = exact(invoice["balance"]) + own
+    if amount > room and (switches.refuse_above_balance or room <= 0):
         raise above_balance()
+    amount = min(amount, room)
     return {"invoice_id": row["invoice_id"], "amount_applied": amount}
 
 

@@ -10,6 +10,7 @@ be spent on a request that an expired token had stopped already.
 """
 
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -77,7 +78,12 @@ class Application:
         if isinstance(outcome, BrokenConnection):
             await end_connection(scope, receive, outcome)
         else:
-            await _send(send, outcome)
+            await _send(send, outcome, self._date())
+
+    def _date(self) -> tuple[tuple[bytes, bytes], ...]:
+        if not self._simulator.settings.date_header:
+            return ()
+        return ((b"date", formatdate(self._simulator.clock.now(), usegmt=True).encode()),)
 
     async def _outcome(self, asked: Asked) -> Outcome:
         if asked.path == TOKEN_PATH:
@@ -214,7 +220,7 @@ async def _body(receive: Receive) -> bytes | None:
             return body
 
 
-async def _send(send: Send, reply: Reply) -> None:
+async def _send(send: Send, reply: Reply, more_headers: tuple[tuple[bytes, bytes], ...]) -> None:
     await send(
         {
             "type": "http.response.start",
@@ -223,6 +229,7 @@ async def _send(send: Send, reply: Reply) -> None:
                 (b"content-type", reply.content_type),
                 (b"content-length", str(len(reply.content)).encode()),
                 *reply.headers,
+                *more_headers,
             ],
         }
     )

@@ -19,8 +19,10 @@ from outbox.simulator.replies import (
     customer_missing,
     customer_name_taken,
     success,
+    unknown_address,
+    wrong_method,
 )
-from outbox.simulator.settings import SimulatorSettings
+from outbox.simulator.settings import SimulatorSettings, Undocumented
 from outbox.simulator.subscriptions import has_living_subscription
 
 TEXT_FIELDS: dict[str, int | None] = {
@@ -137,6 +139,17 @@ def add(call: Call, sent: dict[str, Any]) -> Record:
 def creation_of(customer: Record) -> Creation:
     """A made customer by the keys by which one would find it again."""
     return Creation("customers", {"display_name": customer["display_name"], **custom_fields.keys_of(customer)})
+
+
+def create_without_id(call: Call) -> Reply:
+    """``PUT /customers`` as Books has it (sheet 0.1); the key that its headers name is not looked at."""
+    match call.settings.undocumented.customers_upsert:
+        case Undocumented.ON | Undocumented.IGNORED:
+            return create(call)
+        case Undocumented.BAD_REQUEST:
+            raise wrong_method()
+        case Undocumented.NOT_FOUND:
+            raise unknown_address()
 
 
 def list_all(call: Call) -> Reply:

@@ -28,7 +28,7 @@ def convert_to_open(call: Call) -> Reply:
 def make_void(call: Call) -> Reply:
     """``POST /invoices/{invoice_id}/void``: its payments become the customer's credit; a draft is refused."""
     invoice = existing(call)
-    if invoice["status"] == "draft":
+    if invoice["status"] == "draft" and not call.settings.invoices.void_drafts:
         raise draft_cannot_be_void()
     if invoice["status"] != "void":
         for row in invoice["payments"]:

@@ -195,8 +195,13 @@ def _own_number(call: Call, sent: Record, own_id: str) -> str:
     number: str = sent.get("invoice_number", "").strip()
     if not number:
         raise bad_value("invoice_number")
-    others = call.books.invoices.having("invoice_number", number)
-    if call.settings.invoices.unique_numbers and any(row["invoice_id"] != own_id for row in others):
+    freed = call.settings.invoices.void_frees_number
+    others = (
+        row
+        for row in call.books.invoices.having("invoice_number", number)
+        if row["invoice_id"] != own_id and not (freed and row["status"] == "void")
+    )
+    if call.settings.invoices.unique_numbers and any(others):
         raise number_taken()
     return number
 

@@ -29,6 +29,11 @@ def cannot_be_paid(status: str) -> Refusal:
     return Refusal(400, 24018, f"Payments cannot be recorded for invoices in the status {status}.")
 
 
+def reference_taken() -> Refusal:
+    """A reference_number that another payment has, where `unique_references` is on."""
+    return Refusal(400, 24024, "A payment with this reference number already exists.")
+
+
 def of_another_customer() -> Refusal:
     """An invoice of another customer, or an edit that gives the payment to another."""
     return Refusal(400, 24019, "The customer of the payment is not the customer of the invoice.")

@@ -17,6 +17,7 @@ from outbox.simulator.payment_refusals import (
     of_another_customer,
     payment_has_refunds,
     payment_missing,
+    reference_taken,
 )
 from outbox.simulator.replies import (
     Creation,
@@ -62,6 +63,10 @@ def create(call: Call) -> Reply:
     customer = call.books.customers.get(sent["customer_id"])
     if customer is None:
         raise customer_missing()
+    reference = sent.get("reference_number", "")
+    taken = reference and call.settings.payments.unique_references
+    if taken and any(call.books.payments.having("reference_number", reference)):
+        raise reference_taken()
     rows = checked_rows(call, sent.get("invoices", []), customer_id=sent["customer_id"], amount=sent["amount"])
     payment = blank_payment(call.books, call.now)
     pay_by(payment, customer)

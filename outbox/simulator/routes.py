@@ -41,6 +41,7 @@ ORGANISATIONS = "/organizations"
 ROUTES: tuple[Route, ...] = (
     Route("GET", ORGANISATIONS, "settings.READ", organisations.list_all),
     Route("POST", "/customers", "customers.CREATE", customers.create),
+    Route("PUT", "/customers", "customers.UPDATE", customers.create_without_id),
     Route("GET", "/customers", "customers.READ", customers.list_all),
     Route("GET", "/customers/{customer_id}", "customers.READ", customers.read),
     Route("PUT", "/customers/{customer_id}", "customers.UPDATE", customers.update),

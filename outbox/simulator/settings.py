@@ -78,6 +78,9 @@ class UndocumentedSettings(_Knobs):
     """``GET /customers?email=``."""
     customers_phone: Undocumented = Undocumented.ON
     """``GET /customers?phone=``."""
+    customers_upsert: Undocumented = Undocumented.BAD_REQUEST
+    """``PUT /customers`` without an id, which Books has (sheet 0.1). ON and IGNORED: it creates what it is given;
+    BAD_REQUEST: 405."""
     plans_code: Undocumented = Undocumented.IGNORED
     """``GET /plans?plan_code=``; one client uses it."""
     cancel_at_end_in_body: Undocumented = Undocumented.IGNORED
@@ -101,6 +104,8 @@ class SubscriptionSettings(_Knobs):
     """What a create without auto_collect means; True is refused without a card, so that clients say false."""
     cancel_at_end_by_default: bool = False
     """What a cancellation without the parameter means."""
+    unique_references: bool = False
+    """True: a reference_id that another subscription has is refused (sheet 0.5 says that it may repeat)."""
     refuse_second_cancel: bool = True
     """False: 200 without effect."""
     keep_what_an_update_omits: bool = False
@@ -151,6 +156,10 @@ class InvoiceSettings(_Knobs):
     """Of Zoho's own series: INV-000001 and on."""
     unique_numbers: bool = True
     """A repeated number is 400/1001, also where the other invoice is void (sheet 6, a guess)."""
+    void_frees_number: bool = False
+    """True: the number of a void invoice may be given again."""
+    void_drafts: bool = False
+    """True: a draft can be made void without being opened first (sheet 2.4 says otherwise)."""
     tax_rounding: Literal["line", "total"] = "line"
     """Whether tax is rounded to cents on each line, or once for each tax on the sum of its lines; which of the
     two Zoho does is unknown."""
@@ -169,6 +178,12 @@ class PaymentSettings(_Knobs):
 
     enforce_length_limits: bool = True
     """reference_number 50, description 2000 (guesses)."""
+    refuse_above_balance: bool = True
+    """False: what is applied above an invoice's balance becomes credit, where anything is owed at all."""
+    pay_drafts: bool = False
+    """True: a draft takes payments."""
+    unique_references: bool = False
+    """True: a reference_number that another payment has is refused (sheet 2.5 knows of no such rule)."""
     refund_only_automatic: bool = False
     """True: a refund of a payment whose mode is not autotransaction is refused, as the specification says
     below amount_refunded; refunds.yml says nothing of it."""
@@ -215,6 +230,8 @@ class SimulatorSettings(_Knobs):
     """Real time each API request takes before it is answered."""
     list_lag_seconds: NonNegativeFloat = 0.0
     """Seconds a new record stays invisible in lists, though not by its id (sheet 6)."""
+    date_header: bool = True
+    """Replies say what time it is by the simulator's clock, as every server should; False: they do not."""
     seed: int = 0
     """Of the dice behind faults with a probability."""
     journal_length: int = Field(default=2000, ge=0)

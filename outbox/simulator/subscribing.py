@@ -12,7 +12,12 @@ from outbox.simulator.calls import Call
 from outbox.simulator.clock import zoho_date
 from outbox.simulator.renewals import Charge, run_until
 from outbox.simulator.replies import Creation, Reply, bad_value, customer_missing, success
-from outbox.simulator.subscription_refusals import addon_missing, customer_inactive, payment_method_missing
+from outbox.simulator.subscription_refusals import (
+    addon_missing,
+    customer_inactive,
+    payment_method_missing,
+    reference_taken,
+)
 from outbox.simulator.subscriptions import blank_subscription, keep, note_activity, shown
 from outbox.simulator.terms import Course
 
@@ -75,6 +80,10 @@ def create(call: Call) -> Reply:
     today = zoho_date(call.now, call.books.zone)
     start = sent_day("starts_at", sent.get("starts_at", today.isoformat()))
     plan, subscribed = subscribed_plans.read(call, sent.get("plan"), subscribed_plans.CREATE_FIELDS)
+    reference = sent.get("reference_id", "")
+    taken = reference and call.settings.subscriptions.unique_references
+    if taken and any(call.books.subscriptions.having("reference_id", reference)):
+        raise reference_taken()
 
     # The customer last: a refused subscription leaves no customer behind.
     customer = _new_customer(call, sent["customer"]) if old_customer is None else old_customer

@@ -49,6 +49,11 @@ def subscription_ended() -> Refusal:
     return Refusal(400, 103103, "The subscription has ended and cannot be changed.")
 
 
+def reference_taken() -> Refusal:
+    """A reference_id that another subscription has, where `unique_references` is on."""
+    return Refusal(400, 103105, "A subscription with this reference id already exists.")
+
+
 def already_cancelled() -> Refusal:
     """A second cancellation, where `refuse_second_cancel` is on (a guess, sheet 2.3)."""
     return Refusal(400, 103104, "The subscription is cancelled already.")

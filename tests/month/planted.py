@@ -216,6 +216,10 @@ def plants(books: Books, mode: str) -> Iterator[tuple[str, Books]]:
         plant(held)
         yield plant.__name__, replace(books, held=held)
     yield from _scheduled(books, mode)
+    if mode == "zoho":
+        for told in ("nobody billed", "only the host billed", "before it was told of"):
+            silent = {row: note.replace(told, "") for row, note in books.notes.items()}
+            yield f"nobody is told: {told}", replace(books, notes=silent)
 
 
 def _scheduled(books: Books, mode: str) -> Iterator[tuple[str, Books]]:

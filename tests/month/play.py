@@ -215,6 +215,8 @@ async def play(
 
 
 async def _played(office: Office, zoho: RunningSimulator, mode: str, until: str, away: int | None) -> Played:
+    # Migrated by the machine's clock, in the company's story on its Sunday.
+    office.host.interfere("UPDATE zoho_outbox_private.installation SET installed_at = %s", [INSTALLED])
     people, clock = People.of(office), CompanyClock(office.now)
     book = Bookkeeper(zoho_bills=mode == "zoho")
     month = Month(people, zoho, clock, book)

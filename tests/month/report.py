@@ -14,8 +14,6 @@ class Report:
 
     line: str
     found: list[str]
-    untold: list[str]
-    """Services whose host billed days that Zoho does not, and nobody is told of."""
     priced_otherwise: list[str]
 
 
@@ -25,7 +23,6 @@ def close(played: Played, mode: str, filters: Filters, books: Books | None = Non
     findings = differences(played.book, played.rows, held)
     calendar = days_billed_wrongly(played.book, played.rows, held)
     found = [_named(each, played) for each in (*findings.found, *calendar.found, *played.made_twice)]
-    untold = [f"{played.names.get(service, service)} {days} days" for service, days in calendar.by_host_alone.items()]
     counts = ", ".join(
         f"{len(held.held[name])} {name}" for name in ("customers", "subscriptions", "invoices", "payments", "refunds")
     )
@@ -37,12 +34,11 @@ def close(played: Played, mode: str, filters: Filters, books: Books | None = Non
         f"{findings.records} records ({counts})",
         f"R {_amount(billed)} billed, {_amount(owed)} owed, {_amount(credit)} credit",
         f"{played.requests} requests",
-        f"{calendar.named} service days named as billed by nobody",
-        *([f"billed by the host alone without a word: {', '.join(untold)}"] if untold else []),
+        f"{calendar.named} service days named as billed by nobody or by the host alone",
         *([f"priced otherwise by Zoho: {', '.join(calendar.priced_otherwise)}"] if calendar.priced_otherwise else []),
         f"differences {len(found)}",
     ]
-    return Report("; ".join(told), found, untold, calendar.priced_otherwise)
+    return Report("; ".join(told), found, calendar.priced_otherwise)
 
 
 def _named(finding: str, played: Played) -> str:

@@ -39,10 +39,8 @@ def test_both_sides_agree_to_the_cent_and_the_day_and_what_is_planted_is_noticed
     report = close(played, mode, filters)
     record_property(PROPERTY, report.line)
     assert report.found == []
-    # Told two minutes after Zoho's midnight; the payment of the host's invoice is credit, and says so.
+    # Told two minutes after Zoho's midnight: the service's entry says so, and so does the payment, which is credit.
     assert report.priced_otherwise == (["R-IMANI-LTE-0315 399.00, by Zoho 449.50"] if mode == "zoho" else [])
-    # Known: a service that comes to Zoho late begins after the last invoice of the host, which is not sent.
-    assert report.untold == (["lodge-sky 21 days"] if mode == "zoho" else [])
     # What the audits cannot see is not agreed.
     unnoticed = [name for name, books in plants(played.books, mode) if not close(played, mode, filters, books).found]
     assert unnoticed == []

@@ -165,7 +165,13 @@ class Billing:
 
     def shown(self, row: UUID) -> tuple[str | None, str | None]:
         """Status and error of the host row."""
-        found = self.row(row)
+        # Not the whole row: it may hold what Python cannot.
+        (found,) = self._host.rows(
+            sql.SQL("SELECT zoho_sync_status, zoho_last_sync_error FROM public.{} WHERE id = %s").format(
+                sql.Identifier(self.table(row))
+            ),
+            [row],
+        )
         return found["zoho_sync_status"], found["zoho_last_sync_error"]
 
     def error(self, row: UUID) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import anyio
+import psycopg
 import pytest
 
 from outbox.assembly import CONNECTIONS, Engine, open_engine
@@ -80,20 +81,35 @@ class Process:
 
     async def _attempts(self, claims: Sequence[Claim]) -> list[Ended]:
         rows: dict[UUID, Any] = {}
-        async with self.engine.database.connection() as connection:
-            for entity_type, entity in self.engine.entities.items():
-                ids = [claim.entity_id for claim in claims if claim.entity_type is entity_type]
-                rows |= await entity.read(connection, ids) if ids else {}
+        for entity_type in self.engine.entities:
+            ids = [claim.entity_id for claim in claims if claim.entity_type is entity_type]
+            rows |= await self._read(entity_type, ids) if ids else {}
         ended: list[Ended] = []
 
         async def attempt(claim: Claim) -> None:
-            entity = self.engine.entities[claim.entity_type]
-            ended.append(await self.sender.attempt(entity, claim, rows.get(claim.entity_id), ended.append))
+            entity, row = self.engine.entities[claim.entity_type], rows.get(claim.entity_id)
+            if isinstance(row, psycopg.DataError):
+                ended.append(self.sender.undecodable(claim, row))
+                return
+            ended.append(await self.sender.attempt(entity, claim, row, ended.append))
 
         async with anyio.create_task_group() as tasks:
             for claim in claims:
                 tasks.start_soon(attempt, claim)
         return ended
+
+    async def _read(self, entity_type: EntityType, ids: Sequence[UUID]) -> dict[UUID, Any]:
+        """Rows by id; the error in place of one that Python cannot hold, which is read alone then, as a daemon does."""
+        try:
+            async with self.engine.database.connection() as connection:
+                return await self.engine.entities[entity_type].read(connection, ids)
+        except psycopg.DataError as error:
+            if len(ids) == 1:
+                return {ids[0]: error}
+        rows: dict[UUID, Any] = {}
+        for entity_id in ids:
+            rows |= await self._read(entity_type, [entity_id])
+        return rows
 
     async def settled(self, ended: list[Ended]) -> list[Ended]:
         """The settlement of a turn."""
@@ -101,9 +117,9 @@ class Process:
         assert settlement.trouble is None
         return ended
 
-    async def turns_until_quiet(self) -> None:
+    async def turns_until_quiet(self, seconds: float = 60) -> None:
         """Turns until nothing is due, or sending is stopped for everybody: then a daemon claims nothing."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(seconds):
             while (await self.engine.organisation.now()).may_try and await self.turn():
                 pass
 

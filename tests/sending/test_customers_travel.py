@@ -256,7 +256,8 @@ async def test_a_cancelled_account_with_a_balance_stays_active_and_is_tried_with
     assert the_customer_in(zoho)["status"] == "active"
     assert host.entries(customer)[-1]["last_error"] == "stays active in Zoho: outstanding is 799"
     assert host.shown(customer) == ("synced", None)
-    zoho.simulator.edit("customers", zoho_id, {"outstanding": 0})
+    # Zoho writes amounts as text, too.
+    zoho.simulator.edit("customers", zoho_id, {"outstanding": "0.00"})
     host.change_customer(customer, phone="2")
     await process.turn()
     assert the_customer_in(zoho)["status"] == "inactive"
@@ -326,11 +327,17 @@ async def test_an_organisation_without_custom_fields_is_sent_none(
 async def test_many_customers_in_two_processes_are_created_once_each(
     host: Host, zoho: RunningSimulator, new_process: NewProcess
 ) -> None:
-    host.add_customers(40)
-    async with new_process() as first, new_process() as second, anyio.create_task_group() as tasks:
+    host.add_customers(20)
+    # No request and no lease ends for the machine's slowness.
+    patient = {
+        "ZOHO_REQUEST_TIMEOUT_SECONDS": "100",
+        "OUTBOX_LEASE_SECONDS": "300",
+        "OUTBOX_AMBIGUOUS_RECHECK_SECONDS": "100",
+    }
+    async with new_process(**patient) as first, new_process(**patient) as second, anyio.create_task_group() as tasks:
         tasks.start_soon(first.turns_until_quiet)
         tasks.start_soon(second.turns_until_quiet)
-    assert creates_in(zoho) == 40
+    assert creates_in(zoho) == 20
     assert zoho.statistics.created_more_than_once("customers", "External ID") == {}
     assert zoho.statistics.most_in_flight <= 4
     assert zoho.simulator.tokens.minted == 1

@@ -21,7 +21,6 @@ pytestmark = pytest.mark.anyio
 
 PAID, SENT, VOIDED, DRAFT = (UUID(f"00000000-0000-4000-8000-0000000d000{number}") for number in (1, 2, 3, 4))
 ANNA, BEN = (UUID(f"00000000-0000-4000-8000-0000000c000{number}") for number in (1, 2))
-ANNAS_SERVICE = UUID("00000000-0000-4000-8000-0000000a0001")
 
 
 def _with_invoices(columns: str) -> DatabaseTemplate:
@@ -107,25 +106,6 @@ async def test_no_amount_in_the_lines_passes_through_a_float(database: Database)
             ('[{"amount": 0.10000000000000000001}]', SENT),
         )
     assert "0.10000000000000000001" in ((await read(database, SENT))[SENT].line_items or "")
-
-
-@pytest.mark.parametrize("database", ["today", "november_2025"], indirect=True)
-async def test_the_customers_subscriptions_come_with_it_each_once(database: Database) -> None:
-    known_in_zoho(database, "subscription", ANNAS_SERVICE, "s1", "idle")
-    with psycopg.connect(database.superuser_dsn) as connection:
-        connection.execute(
-            """
-            INSERT INTO public.customer_services
-                (customer_id, package_name, service_type, monthly_price, zoho_subscription_id)
-            VALUES (%(anna)s, 'Fibre', 'fibre', 1, ' s2 '), (%(anna)s, 'Fibre', 'fibre', 1, ''),
-                (%(anna)s, 'Fibre', 'fibre', 1, 's1'), (%(ben)s, 'Fibre', 'fibre', 1, 's3')
-            """,
-            {"anna": ANNA, "ben": BEN},
-        )
-    rows = await read(database, PAID, SENT, VOIDED)
-    assert sorted(rows[PAID].subscription_ids) == ["s1", "s2"]
-    assert list(rows[SENT].subscription_ids) == ["s3"]
-    assert list(rows[VOIDED].subscription_ids) == []
 
 
 @pytest.mark.parametrize("database", ["today"], indirect=True)

@@ -1,6 +1,7 @@
 """Invoices on their way: opened, changed, made void, lost and found, adopted or refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from tests.sending.billing import (
     FAR,
     STANDARD_RATE,
     Billing,
+    ZohosClock,
     external_id,
     forget_requests,
     held,
@@ -549,6 +551,37 @@ class TestNumberExists:
         assert only(zoho, "invoices") == raised
         assert billing.shown(invoice)[0] == "failed"
         assert "was raised by Zoho subscription" in billing.error(invoice)
+
+    @pytest.mark.parametrize("gone", ["ended and followed", "deleted here"])
+    async def test_one_that_an_ended_subscription_raised_is_refused_although_nothing_here_knows_it(
+        self,
+        host: Host,
+        billing: Billing,
+        zoho: RunningSimulator,
+        process: Process,
+        customer: UUID,
+        fibre: UUID,
+        arrive: Callable[[UUID], None],
+        gone: str,
+    ) -> None:
+        service = billing.service(customer, fibre, monthly_price=TOTAL)
+        await process.turns_until_quiet()
+        until(zoho, FAR.replace(day=20))
+        process.sender = replace(process.engine.sender, clock=ZohosClock(zoho))
+        raised = only(zoho, "invoices")
+        billing.change(service, status="cancelled")
+        await process.turns_until_quiet()
+        until(zoho, FAR.replace(month=2, day=20))
+        if gone == "deleted here":
+            host.execute("DELETE FROM public.customer_services WHERE id = %s", [service])
+        else:
+            billing.change(service, status="active")
+        await process.turns_until_quiet()
+        arrive(invoice := billing.invoice(customer, invoice_number=raised["invoice_number"]))
+        await process.turns_until_quiet()
+        assert billing.shown(invoice)[0] == "failed"
+        assert f"was raised by Zoho subscription {raised['subscription_id']}" in billing.error(invoice)
+        assert len(held(zoho, "invoices")) == 1
 
     async def test_a_renumbered_one_goes_by_itself_and_is_another_invoice(
         self, billing: Billing, zoho: RunningSimulator, process: Process, customer: UUID, arrive: Callable[[UUID], None]

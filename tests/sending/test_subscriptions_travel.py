@@ -60,7 +60,8 @@ class TestCreated:
     ) -> None:
         service = billing.service(customer, fibre)
         await process.turns_until_quiet()
-        assert routes(zoho) == ["POST /subscriptions"]
+        # The plans are read once a day, for all services.
+        assert routes(zoho) == ["GET /plans", "POST /subscriptions"]
         record = only(zoho, "subscriptions")
         assert (record["plan_code"], record["plan"]["price"], record["amount"]) == (PLAN, PRICE, PRICE)
         assert (record["reference_id"], external_id(record)) == (str(service), str(service))
@@ -567,6 +568,7 @@ class TestLostCreate:
             assert await process.turn() == []
             await process.turn_later(service, RECHECK_SECONDS + 1)
             assert routes(zoho) == [
+                "GET /plans",
                 "POST /subscriptions",
                 "GET /subscriptions",
                 "GET /subscriptions",

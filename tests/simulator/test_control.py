@@ -1,3 +1,5 @@
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -202,6 +204,18 @@ async def test_the_clock_can_be_advanced(api: Api, clock: SimulatorClock) -> Non
     assert (await api.control("POST", "/clock", {"advance_seconds": 3600})).json() == {"now": before + 3600}
     assert (await api.get("/customers")).status_code == 401
     assert (await api.control("POST", "/clock", {"advance_seconds": -1})).status_code == 400
+
+
+async def test_replies_say_what_time_it_is_unless_they_are_not_to(
+    api: Api, simulator: RunningSimulator, clock: SimulatorClock
+) -> None:
+    before = parsedate_to_datetime((await api.get("/customers")).headers["Date"])
+    clock.advance(3600)
+    for reply in (await api.get("/customers"), await api.mint()):
+        later = parsedate_to_datetime(reply.headers["Date"])
+        assert timedelta(seconds=3600) <= later - before < timedelta(seconds=4200)
+    simulator.settings.date_header = False
+    assert "Date" not in (await api.get("/customers")).headers
 
 
 async def test_unknown_controls_are_404(api: Api) -> None:

@@ -20,9 +20,9 @@ FILES = [path for room in ROOMS for path in sorted((PACKAGE / room).rglob("*.py"
 
 TIME = re.compile(
     r"second|wait|sleep|jitter|retry|recheck|request$|_at$|^at$|_after|age$|begun|until$|due_in|lifetime|_hold|_held"
-    r"|renew|refusal|cooldown|now$|_ask$|deadline|monotonic|multiplier"
+    r"|renew|refusal|cooldown|now$|_ask$|deadline|monotonic|multiplier|_ms$|percent$|success_rate|notification_queue"
 )
-"""Names of spans and moments: the only floats there are."""
+"""Names of spans, moments and shares of a whole: the only floats there are."""
 
 FLOATING_MODULES = frozenset({"json", "math", "statistics", "random", "fractions", "numpy"})
 

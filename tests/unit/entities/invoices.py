@@ -49,7 +49,6 @@ def row(**changes: Any) -> InvoiceRow:
         "account_type": "personal",
         "customer_zoho_id": "46",
         "customer_phase": "idle",
-        "subscription_ids": [],
     }
     return InvoiceRow(**columns | changes)
 
@@ -110,6 +109,12 @@ class Zoho:
         self, path: str, key: str, query: Mapping[str, str] | None = None
     ) -> AsyncIterator[Mapping[str, JsonValue]]:
         wanted = dict(query or {})
+        if path == "/subscriptions":
+            assert (key, wanted.pop("filter_by")) == ("subscriptions", "SubscriptionStatus.All")
+            self._note(f"GET /subscriptions customer_id={wanted['customer_id']}")
+            for subscription_id in self.subscriptions:
+                yield {"subscription_id": subscription_id, "customer_id": "46"}
+            return
         assert (path, key, wanted.pop("filter_by")) == ("/invoices", "invoices", "Status.All")
         self._note(" ".join(["GET /invoices", *(f"{name}={value}" for name, value in wanted.items())]))
         number = wanted.pop("invoice_number", None)

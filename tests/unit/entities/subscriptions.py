@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from outbox.entities.contract import Desired, Terms
 from outbox.entities.service_row import ServiceRow
-from outbox.entities.subscription import Subscription
+from outbox.entities.subscription import BILLED_FROM, Subscription
 from outbox.vocabulary import FailureClass
 from outbox.zoho.exchange import ApiReply, ApiRequest
 from outbox.zoho.failures import CallFailed, Failure, FailureKind
@@ -57,6 +57,11 @@ def service(**columns: Any) -> ServiceRow:
 
 def wanted(row: ServiceRow = ROW, terms: Terms = TERMS) -> Desired:
     return SUBSCRIPTION.desired(row, terms)
+
+
+def sent(desired: Desired) -> dict[str, JsonValue]:
+    """What of the content goes to Zoho."""
+    return {key: value for key, value in desired.content.items() if key != BILLED_FROM}
 
 
 def record(zoho_id: str = "70", **fields: Any) -> Record:

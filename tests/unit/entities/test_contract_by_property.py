@@ -19,17 +19,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from outbox.entities.billing import ENDED
 from outbox.entities.catalogue import plans_of, taxes_of
-from outbox.entities.contract import AnyEntity, CannotMap, Desired, Terms
+from outbox.entities.contract import AnyEntity, CannotMap, Desired, RecordEnded, Terms
 from outbox.entities.customer import Customer, CustomerRow
-from outbox.entities.invoice import ENDED, Invoice
+from outbox.entities.invoice import Invoice
 from outbox.entities.invoice_row import InvoiceRow
 from outbox.entities.payment import Payment
 from outbox.entities.payment_row import PaymentRow
 from outbox.entities.service_row import ServiceRow
 from outbox.entities.subscription import Subscription
 from outbox.entities.text import clean
-from outbox.settings import RecurringBilling
+from outbox.settings import CancelAt, RecurringBilling
 from outbox.zoho.failures import CallFailed
 from outbox.zoho.json_text import UnsendableText, encode_body
 from tests.terms import TERMS
@@ -37,6 +38,8 @@ from tests.unit.entities.payments import paying, standalone
 from tests.unit.entities.simulated import SimulatedZoho, at_once
 
 PLAN = "FIBRE-50"
+TOUCHED = frozenset({"updated_time", "last_modified_time", "comments", "item_id"})
+"""Of a record: what every write changes. An invoice's lines are replaced, and have other ids then."""
 CENT = Decimal("0.01")
 T = TypeVar("T")
 ODD_TEXTS = (
@@ -121,8 +124,11 @@ class Stage:
     def _listed(self, path: str, key: str) -> Any:
         return at_once(self.zoho.read(path))[key]
 
-    def send(self, entity: AnyEntity, row: Any, terms: Terms) -> Desired | None:
-        """As an attempt does it: created, verified, finished; then asked for again. None: told why not."""
+    def send(self, entity: AnyEntity, row: Any, terms: Terms, *, zoho_knows_less: bool = False) -> Desired | None:
+        """As an attempt does it: created, verified, finished; then asked for again. None: told why not.
+
+        ``zoho_knows_less``: of payments that the host knows of, so that a replay, which asks Zoho, comes to more.
+        """
         if entity.ineligible(row, terms) is not None:
             return None
         assert not entity.prerequisites(row, terms)
@@ -146,6 +152,7 @@ class Stage:
         updated = at_once(
             entity.update(self.zoho, row, found.zoho_id, desired, terms, was=was, found=found, write_content=False)
         )
+        before = self.books()
         # Its content once more, as after a replay: the same record, and nothing else of it.
         replayed = at_once(
             entity.update(
@@ -163,7 +170,68 @@ class Stage:
         if replayed.record is not None:
             assert entity.mismatch(replayed.record, desired) is None
             assert entity.verified(replayed.record, desired) in (None, 0)
+        assert zoho_knows_less or self.books() == before, "sending again changed something"
         return desired
+
+    def change(self, entity: AnyEntity, row: Any, terms: Terms, *, known_as: str) -> Desired | None:
+        """As an attempt does it with a record of ours that ``row`` says otherwise of; then asked for again. None: told
+        why not, and nothing was changed."""
+        if entity.ineligible(row, terms) is not None:
+            return None
+        before = self.books()
+        try:
+            desired = entity.desired(row, terms)
+            found = at_once(entity.fetch(self.zoho, known_as))
+            was = entity.lifecycle(found.record)
+            for _ in range(2):
+                updated = at_once(
+                    entity.update(self.zoho, row, known_as, desired, terms, was=was, found=None, write_content=True)
+                )
+                was = updated.reached
+                if updated.record is not None:
+                    assert entity.mismatch(updated.record, desired) is None
+                    assert entity.verified(updated.record, desired) in (None, 0)
+                after = self.books()
+            assert self.books() == after, "sending again changed something"
+        except (CannotMap, UnsendableText) as finding:
+            assert_a_sentence(str(finding))
+            assert self.books() == before, "refused, and something was changed"
+            return None
+        except CallFailed as refusal:
+            assert_a_sentence(entity.advice(refusal.failure, desired) or refusal.failure.advice)
+            after = self.books()
+            for customer in (*before["customers"], *after["customers"]):
+                # A request of its own, and the first: an inactive one is made active before it is written.
+                customer.pop("status")
+            assert after == before, "refused, and something was changed"
+            raise Refused(refusal) from None
+        except RecordEnded:
+            assert self.books() == before, "ended, and something was changed"
+            return None
+        return desired
+
+    def books(self) -> dict[str, list[dict[str, Any]]]:
+        """All that Zoho holds, but when it was last touched and what was said on the way."""
+        collections = {
+            name: self.zoho.held(name) for name in ("customers", "subscriptions", "invoices", "payments", "refunds")
+        } | {"scheduled": self.scheduled}
+        return {name: [untouched(record) for record in records] for name, records in collections.items()}
+
+    @property
+    def scheduled(self) -> list[dict[str, Any]]:
+        """What is to change on subscriptions with their next terms."""
+        return list(self.zoho.simulator.books.scheduled_changes)
+
+
+def untouched(value: Any) -> Any:
+    """A record without what every write changes."""
+    match value:
+        case dict():
+            return {key: untouched(inner) for key, inner in value.items() if key not in TOUCHED}
+        case list():
+            return [untouched(inner) for inner in value]
+        case _:
+            return value
 
 
 class Refused(Exception):  # noqa: N818 - Zoho's answer
@@ -241,6 +309,29 @@ def test_customers(row: CustomerRow, label: str | None) -> None:
         assert record["status"] == ("inactive" if row.account_status == "cancelled" else "active")
 
 
+@often
+@given(customer_rows, customer_rows, labels)
+def test_customers_that_are_edited(row: CustomerRow, edited: CustomerRow, label: str | None) -> None:
+    stage = Stage()
+    terms = replace(stage.terms, external_id_label=label)
+    edited = replace(edited, id=row.id)
+    with no_floats():
+        try:
+            if stage.send(Customer(), row, terms) is None:
+                return
+            zoho_id = stage.zoho.held("customers")[-1]["customer_id"]
+            desired = stage.change(Customer(), edited, terms, known_as=zoho_id)
+        except Refused:
+            return
+    assert_clean(stage.zoho)
+    if desired is not None:
+        record = stage.zoho.held("customers")[-1]
+        for key in ("display_name", "first_name", "last_name", "company_name", "phone"):
+            assert record[key] == desired.content[key]
+        assert record["billing_address"]["street"] == clean(edited.installation_address)
+        assert record["status"] == ("inactive" if edited.account_status == "cancelled" else "active")
+
+
 service_rows = st.builds(
     ServiceRow,
     id=st.uuids(),
@@ -289,6 +380,34 @@ def test_subscriptions(row: ServiceRow, label: str | None, in_backfill: bool) ->
     elif row.activation_date is not None:
         assert starts >= row.activation_date
     assert [invoice["total"] for invoice in raised] == ([row.monthly_price] if starts == terms.today else [])
+
+
+@often
+@given(service_rows, service_rows, labels, st.sampled_from(list(CancelAt)))
+def test_subscriptions_that_are_edited(
+    row: ServiceRow, edited: ServiceRow, label: str | None, cancel_at: CancelAt
+) -> None:
+    stage = Stage()
+    row, edited = (replace(each, id=row.id, customer_zoho_id=stage.customer) for each in (row, edited))
+    terms = replace(stage.terms, external_id_label=label, cancel_at=cancel_at)
+    with no_floats():
+        if stage.send(Subscription(), row, terms) is None:
+            return
+        before = stage.zoho.only("subscriptions")
+        raised = len(stage.zoho.held("invoices"))
+        desired = stage.change(Subscription(), edited, terms, known_as=before["subscription_id"])
+    assert_clean(stage.zoho)
+    assert len(stage.zoho.held("invoices")) == raised, "a change raised an invoice"
+    record = stage.zoho.only("subscriptions")
+    if desired is None:
+        return
+    if desired.lifecycle == "cancelled":
+        is_now = before["status"] == "future" or cancel_at is CancelAt.NOW
+        assert record["status"] == ("cancelled" if is_now else "non_renewing")
+        return
+    (later,) = stage.scheduled or [record]
+    assert (later["plan"]["price"], later["amount"]) == (edited.monthly_price, edited.monthly_price)
+    assert record["reference_id"] == str(row.id)
 
 
 @st.composite
@@ -399,7 +518,6 @@ def test_invoices(
         account_type="personal",
         customer_zoho_id=stage.customer,
         customer_phase="idle",
-        subscription_ids=(),
         **columns,
     )
     terms = replace(stage.terms, external_id_label=label, recurring_billing=who_bills)
@@ -423,30 +541,87 @@ def test_invoices(
     assert adds_up or row.line_items is None
 
 
+def an_invoice(stage: Stage, columns: dict[str, Any], **others: Any) -> InvoiceRow:
+    """A row over generated figures."""
+    values: dict[str, Any] = {
+        "id": UUID(int=7),
+        "customer_id": UUID(int=8),
+        "invoice_number": "CT-1",
+        "invoice_date": date(2026, 11, 1),
+        "due_date": date(2026, 11, 8),
+        "status": "sent",
+        "invoice_type": "installation",
+        "notes": None,
+        "zoho_billing_invoice_id": None,
+        "account_number": None,
+        "account_type": "personal",
+        "customer_zoho_id": stage.customer,
+        "customer_phase": "idle",
+    }
+    return InvoiceRow(**values | columns | others)
+
+
+@often
+@given(
+    invoices(),
+    invoices(),
+    labels,
+    odd_texts,
+    mostly(st.sampled_from(["CT-1", "CT-2 ✓"]), odd_texts),
+    days,
+    mostly(st.sampled_from(["sent", "paid"]), st.sampled_from(["voided", "cancelled"])),
+    st.sampled_from([Decimal(0), Decimal(0), Decimal("0.01")]),
+)
+def test_invoices_that_are_edited(
+    generated: tuple[dict[str, Any], bool],
+    corrected: tuple[dict[str, Any], bool],
+    label: str | None,
+    notes: str,
+    number: str,
+    day: date,
+    status: str,
+    paid: Decimal,
+) -> None:
+    (columns, adds_up), (others, _) = generated, corrected
+    assume(columns["total_amount"] > 1 and adds_up and others["total_amount"] > 0)
+    stage = Stage()
+    terms = replace(stage.terms, external_id_label=label)
+    edited = an_invoice(
+        stage, others, notes=notes, invoice_number=number, invoice_date=day, due_date=day, status=status
+    )
+    with no_floats():
+        if stage.send(Invoice(), an_invoice(stage, columns), terms) is None:
+            return
+        zoho_id = stage.zoho.held("invoices")[-1]["invoice_id"]
+        if paid:
+            on_it = [{"invoice_id": zoho_id, "amount_applied": paid}]
+            stage.zoho.simulator.plant_payment(customer_id=stage.customer, amount=paid, invoices=on_it)
+        before = stage.zoho.held("invoices")[-1]
+        try:
+            desired = stage.change(Invoice(), edited, terms, known_as=zoho_id)
+        except Refused:
+            assert len(edited.number) > 50
+            return
+    assert_clean(stage.zoho)
+    after = stage.zoho.held("invoices")[-1]
+    if desired is None:
+        assert (after["total"], after["balance"]) == (before["total"], before["balance"])
+        return
+    if status in ENDED:
+        assert after["status"] == "void"
+        return
+    assert (after["total"], after["balance"]) == (edited.total_amount, edited.total_amount - paid)
+    assert (after["date"], after["invoice_number"], after["notes"]) == (day.isoformat(), edited.number, clean(notes))
+    assert after["is_emailed"] is False
+
+
 @often
 @given(invoices())
 def test_lines_that_add_up_and_have_a_listed_rate_are_always_sent(generated: tuple[dict[str, Any], bool]) -> None:
     columns, adds_up = generated
     assume(adds_up and columns["total_amount"] >= 1 and columns["vat_rate"] is not None)
     stage = Stage()
-    row = InvoiceRow(
-        id=UUID(int=7),
-        customer_id=UUID(int=8),
-        invoice_number="CT-1",
-        invoice_date=date(2026, 11, 1),
-        due_date=date(2026, 11, 8),
-        status="sent",
-        invoice_type="installation",
-        notes=None,
-        zoho_billing_invoice_id=None,
-        account_number=None,
-        account_type="personal",
-        customer_zoho_id=stage.customer,
-        customer_phase="idle",
-        subscription_ids=(),
-        **columns,
-    )
-    assert stage.send(Invoice(), row, stage.terms) is not None
+    assert stage.send(Invoice(), an_invoice(stage, columns), stage.terms) is not None
 
 
 payment_amounts = mostly(amounts, st.just(Decimal("NaN")))
@@ -498,7 +673,7 @@ def test_payments(
     row: PaymentRow = paying(**changes) if linked else standalone(**changes)
     terms = replace(stage.terms, external_id_label=label)
     with no_floats():
-        desired = stage.send(Payment(), row, terms)
+        desired = stage.send(Payment(), row, terms, zoho_knows_less=bool(taken))
     assert_clean(stage.zoho)
     if desired is None:
         assert stage.zoho.held("payments") == []
@@ -513,6 +688,75 @@ def test_payments(
     assert invoice["balance"] == total - applied
     customer = next(each for each in stage.zoho.held("customers") if each["customer_id"] == stage.customer)
     assert customer["unused_credits"] == paid - applied
+
+
+@often
+@given(
+    amounts,
+    amounts,
+    amounts,
+    st.booleans(),
+    st.booleans(),
+    odd_texts,
+    st.none() | st.sampled_from(["card", "EFT", "💳"]),
+    moments,
+    mostly(st.just("completed"), st.just("refunded")),
+    mostly(st.just("ZAR"), st.just("USD")),
+    labels,
+)
+def test_payments_that_are_edited(
+    paid: Decimal,
+    then: Decimal,
+    total: Decimal,
+    linked: bool,
+    linked_then: bool,
+    reference: str,
+    method: str | None,
+    completed: datetime,
+    status: str,
+    currency: str,
+    label: str | None,
+) -> None:
+    stage = Stage(total)
+    terms = replace(stage.terms, external_id_label=label)
+
+    def row(to_invoice: bool, **changes: Any) -> PaymentRow:
+        changes |= {"customer_zoho_id": stage.customer}
+        if not to_invoice:
+            return standalone(**changes)
+        return paying(invoice_total=total, invoice_zoho_id=stage.invoice, **changes)
+
+    edited = row(
+        linked_then,
+        amount=then,
+        reference=reference,
+        payment_method=method,
+        completed_at=completed,
+        status=status,
+        currency=currency,
+    )
+    with no_floats():
+        assert stage.send(Payment(), row(linked, amount=paid), terms) is not None
+        record = stage.zoho.only("payments")
+        desired = stage.change(Payment(), edited, terms, known_as=record["payment_id"])
+    assert_clean(stage.zoho)
+    after = stage.zoho.only("payments")
+    if desired is None:
+        assert currency == "USD"
+        return
+    if status == "refunded":
+        assert (after["amount"], after["amount_refunded"]) == (paid, paid)
+        assert len(stage.zoho.held("refunds")) == 1
+        return
+    assert after["amount"] == then
+    assert after["date"] == completed.astimezone(terms.zone).date().isoformat()
+    (invoice,) = stage.zoho.held("invoices")
+    applied = sum((each["amount_applied"] for each in after["invoices"]), Decimal(0))
+    # What it is applied to stays where its row names no invoice any more: that may be a person's work.
+    assert applied == (min(then, total) if linked_then else min(then, paid, total) if linked else 0)
+    assert invoice["balance"] == total - applied
+    customer = next(each for each in stage.zoho.held("customers") if each["customer_id"] == stage.customer)
+    assert customer["unused_credits"] == then - applied
 
 
 def test_every_body_is_encoded_without_loss() -> None:

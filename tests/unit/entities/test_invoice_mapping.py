@@ -236,7 +236,6 @@ class TestHash:
         [
             {"status": "paid"},
             {"account_number": "CT-1"},
-            {"subscription_ids": ["1"]},
             {"zoho_billing_invoice_id": "7"},
             {"line_items": '[{"amount": "R 1 725,00", "description": "Installation"}]'},
         ],

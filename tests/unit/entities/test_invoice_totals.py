@@ -90,15 +90,27 @@ class TestTax:
 
 class TestForecast:
     def test_lines_that_add_up_to_the_total_hold_the_tax(self) -> None:
-        assert forecast(CONSUMER, lines("799.00"), Decimal(15)) == Forecast(True, Decimal("799.00"), Decimal("0.00"))
+        assert forecast(CONSUMER, lines("799.00"), Decimal(15)) == Forecast(
+            True, Decimal("799.00"), Decimal("0.00"), tax=Decimal("104.22")
+        )
 
     def test_lines_that_add_up_to_the_subtotal_do_not(self) -> None:
         told = forecast(figures("1500.00", "225.00", "1725.00"), lines("1000.00", "500.00"), Decimal(15))
-        assert told == Forecast(False, Decimal("1725.00"), Decimal("0.00"))
+        assert told == Forecast(False, Decimal("1725.00"), Decimal("0.00"), tax=Decimal("225.00"))
 
     def test_the_default_rate_on_an_invoice_without_tax_adds_nothing_to_it(self) -> None:
         host = figures("799.00", "0.00", "799.00")
-        assert forecast(host, lines("799.00"), Decimal(15)) == Forecast(True, Decimal("799.00"), Decimal("0.00"))
+        told = forecast(host, lines("799.00"), Decimal(15))
+        assert told == Forecast(True, Decimal("799.00"), Decimal("0.00"), tax=Decimal("104.22"))
+        assert "its tax is 104.22 in Zoho (15 % on every line) and tax_amount is 0.00 here" in str(
+            told.tax_told(host, 1, Decimal(15))
+        )
+
+    @pytest.mark.parametrize(("tax", "is_told"), [("104.22", False), ("104.17", False), ("104.16", True)])
+    def test_a_tax_that_is_more_than_five_cents_off_is_told(self, tax: str, is_told: bool) -> None:
+        host = figures("694.78", tax, "799.00")
+        told = forecast(host, lines("799.00"), Decimal(15))
+        assert (told.tax_told(host, 1, Decimal(15)) is not None) is is_told
 
     @pytest.mark.parametrize(("prices", "adjustment"), [(("799.05",), "-0.05"), (("400.00", "398.95"), "0.05")])
     def test_up_to_five_cents_are_adjusted(self, prices: tuple[str, ...], adjustment: str) -> None:

@@ -64,7 +64,7 @@ def test_a_first_billing_day_to_come_is_the_start(
 def test_a_missed_period_is_named_with_what_to_do() -> None:
     start = first_start(1, date(2026, 9, 1), None, TODAY, today_is_late=False)
     assert start is not None
-    assert start.unbilled == "nobody billed 2026-10-01 to 2026-11-30: raise it by hand"
+    assert start == Start(date(2026, 12, 1), missed=date(2026, 10, 1))
 
 
 def test_today_is_a_start_for_a_live_change_and_too_late_for_a_backfill() -> None:

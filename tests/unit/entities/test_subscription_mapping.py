@@ -300,6 +300,15 @@ class TestMismatch:
             assert told is not None
             assert "invoice 88 although it begins on 2026-12-01: void it" in told
 
+    @pytest.mark.parametrize(("terms", "is_told"), [(TERMS, False), (BACKFILL, True)], ids=["live", "backfill"])
+    async def test_one_that_left_before_midnight_and_arrived_after_it_begins_on_that_day(
+        self, terms: Terms, is_told: bool
+    ) -> None:
+        told = SUBSCRIPTION.mismatch(
+            record(child_invoice_id="88", created_time="2026-12-01T00:00:03+0200"), await prepared(ROW, terms)
+        )
+        assert (told is not None) is is_told
+
     def test_the_invoices_of_a_record_that_is_updated_are_its_own(self) -> None:
         assert SUBSCRIPTION.mismatch(record(child_invoice_id="88"), wanted()) is None
 

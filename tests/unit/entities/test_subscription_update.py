@@ -28,6 +28,7 @@ from tests.unit.entities.subscriptions import (
     list_row,
     record,
     refused,
+    sent,
     service,
     wanted,
 )
@@ -196,7 +197,7 @@ class TestActiveAgain:
     async def test_the_one_that_follows_raises_no_invoice(self) -> None:
         desired = await SUBSCRIPTION.prepare(Zoho(), ROW, await followed(Zoho(record(status="cancelled"))), TERMS)
         assert "88" in (SUBSCRIPTION.mismatch(record("71", child_invoice_id="88"), desired) or "")
-        assert SUBSCRIPTION.create(desired).body == {**wanted().content, **desired.at_creation}
+        assert SUBSCRIPTION.create(desired).body == {**sent(wanted()), **desired.at_creation}
 
     async def test_one_that_ended_while_it_was_reactivated_is_followed(self) -> None:
         class TermOver(Zoho):
@@ -237,7 +238,7 @@ class TestPlan:
         updated = await update(zoho, row)
         ((method, _, body),) = zoho.writes
         assert method == "PUT"
-        assert body == {**wanted(row).content, "reference_id": SERVICE, "end_of_term": True}
+        assert body == {**sent(wanted(row)), "reference_id": SERVICE, "end_of_term": True}
         assert zoho.reads == ["record", "scheduledchanges"]
         assert told(updated, row) is None
         assert zoho.records["70"]["amount"] == 799
@@ -427,3 +428,41 @@ class TestRequests:
         zoho = Zoho(record(status="non_renewing"))
         await update(zoho, was="?", write_content=False)
         assert zoho.records["70"]["status"] == "live"
+
+
+class TestDays:
+    """Zoho keeps the days on which it bills: a row that says others is told, whatever else of it changes."""
+
+    @pytest.mark.parametrize(
+        ("columns", "fields", "told"),
+        [
+            ({"billing_day": 15}, {"next_billing_at": "2026-12-01"}, "Zoho bills on day 1 of the month"),
+            ({"billing_day": 1}, {"next_billing_at": "2026-12-01"}, None),
+            ({"billing_day": 15}, {}, None),
+            (
+                {"activation_date": date(2026, 12, 2)},
+                {"next_billing_at": "2026-12-01", "status": "future"},
+                "Zoho begins to bill on 2026-12-01, and by activation_date it is 2027-01-01",
+            ),
+            ({"activation_date": date(2026, 12, 2)}, {"next_billing_at": "2026-12-01"}, None),
+            ({"activation_date": date(2026, 9, 2)}, {"next_billing_at": "2026-12-01", "status": "future"}, None),
+        ],
+        ids=["another day", "its day", "not shown", "begins too early", "runs already", "a missed month"],
+    )
+    async def test_another_day_than_zohos_is_told(
+        self, columns: dict[str, Any], fields: dict[str, Any], told: str | None
+    ) -> None:
+        zoho = Zoho(record(**fields))
+        updated = await update(zoho, service(**columns))
+        assert zoho.writes == []
+        assert (updated.note is None) if told is None else (told in str(updated.note))
+
+    @pytest.mark.parametrize("columns", [{"billing_day": 31}, {"last_invoice_date": date.max}, {"billing_day": None}])
+    def test_what_a_lost_reply_would_have_told_is_nothing_where_the_days_tell_none(
+        self, columns: dict[str, Any]
+    ) -> None:
+        assert SUBSCRIPTION.told_late(service(**columns), record(next_billing_at="2026-12-01"), TERMS) is None
+
+    def test_a_change_of_them_is_a_change(self) -> None:
+        hashes = {wanted(row).hash for row in (ROW, service(billing_day=2), service(activation_date=TERMS.today))}
+        assert len(hashes) == 3
