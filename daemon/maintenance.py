@@ -10,6 +10,7 @@ from daemon.supervision import Supervisor
 from outbox.assembly import Engine
 from outbox.logs import Event
 from outbox.store.housekeeping import Pruner
+from outbox.vocabulary import EntityType
 
 HEARTBEAT = "heartbeat"
 MAINTENANCE = "maintenance"
@@ -47,6 +48,7 @@ async def maintain(engine: Engine, dispatcher: Dispatcher, supervisor: Superviso
                 entity_id=str(row["entity_id"]),
                 from_session=str(row["lease_session"]),
             )
+            dispatcher.meter.took_over(EntityType(row["entity_type"]))
             dispatcher.wake()
         await engine.store.write_back()
         if await engine.store.wake(None) + await engine.store.wake_published():
@@ -65,3 +67,4 @@ async def _prune(pruner: Pruner, supervisor: Supervisor) -> None:
         supervisor.progress(MAINTENANCE)
     await pruner.prune_counters()
     await pruner.prune_listings()
+    await pruner.prune_reconciliations()

@@ -41,7 +41,7 @@ class Event(StrEnum):
     """info: Zoho holds the row as it stands; ``zoho_id``, ``milliseconds``, ``api_calls``; where Zoho showed what it
     comes to, ``verified_total``: true, or false with the difference in ``off_by`` (at most 0.05, else it is dead)."""
     ENTRY_UNCHANGED = "entry.unchanged"
-    """debug: what would be sent is what was sent last; no request was made."""
+    """info: what would be sent is what was sent last; no request was made."""
     ENTRY_RETRIED = "entry.retried"
     """warning: the attempt failed and will be made again at ``next_attempt_at``."""
     ENTRY_AMBIGUOUS = "entry.ambiguous"
@@ -75,7 +75,7 @@ class Event(StrEnum):
     ORGANISATION_RUNNING = "organisation.running"
     """info: sending goes on after a pause, throttle, outage or refusal."""
     ORGANISATION_PAUSED = "organisation.paused"
-    """info: an operator stopped sending."""
+    """warning: an operator stopped sending."""
     ORGANISATION_THROTTLED = "organisation.throttled"
     """warning: Zoho wants silence until ``until``; no attempt is burned."""
     ORGANISATION_BROKEN = "organisation.broken"
@@ -84,6 +84,8 @@ class Event(StrEnum):
     """error: token, scope or organisation was refused; a person must act, ``advice`` says how."""
     BUDGET_SPENT = "budget.spent"
     """warning: the day's share of an urgency is used up until ``until``."""
+    BUDGET_OPEN = "budget.open"
+    """info: what was used up (``after`` says what) is open again."""
 
     TOKEN_MINTED = "token.minted"  # noqa: S105 - the name of an event
     """info: a new access token for all replicas; ``generation`` names it."""
@@ -115,8 +117,20 @@ class Event(StrEnum):
     """error: a loop of the daemon failed and will be started again; once per change of state."""
     LOOP_RECOVERED = "loop.recovered"
     """info: a loop that failed is moving again."""
+    LOOP_STALLED = "loop.stalled"
+    """error: a loop neither fails nor moves; the watchdog is not fed any more, and systemd starts the daemon anew."""
+    HTTP_LISTENING = "http.listening"
+    """info: dashboard, API, health and metrics are served at ``address``."""
     HTTP_NOT_LISTENING = "http.not_listening"
     """warning: the address is in use; tried again, the daemon works on."""
+    HTTP_FAILED = "http.failed"
+    """error: a mistake of ours while a request was answered; the daemon works on."""
+    OPERATOR_SIGNED_IN = "operator.signed_in"
+    """info: somebody who knows the admin token gave their name at the dashboard: ``operator``."""
+    OPERATOR_REFUSED = "operator.refused"
+    """warning: a wrong admin token; ``address`` says whence."""
+    OPERATOR_ACTED = "operator.acted"
+    """info: ``operator`` did ``action`` through dashboard or API; ``why`` where a reason was asked for."""
     LIBRARY_MESSAGE = "library.message"
     """as the library says: a message of a library's own logger, named in ``logger``."""
 
@@ -259,6 +273,30 @@ def _to_json(event: Mapping[str, Any], **_: Any) -> str:
     return json.dumps({**first, **event}, default=str, ensure_ascii=False)
 
 
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""sd-daemon(3), by structlog's name of the level."""
+
+
+class _JournalRenderer:
+    """Puts the level before the line as systemd's journal reads it, so that ``journalctl -p warning`` finds it."""
+
+    def __init__(self, render: Processor) -> None:
+        self._render = render
+
+    def __call__(self, logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+        priority = _PRIORITIES.get(str(event.get("level")), 6)
+        return f"<{priority}>" + str(self._render(logger, name, event))
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether ``stream`` goes to systemd's journal: ``$JOURNAL_STREAM`` names it by device and inode."""
+    try:
+        behind = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{behind.st_dev}:{behind.st_ino}"
+
+
 def configure_logging(
     *, level: LogLevel, log_format: LogFormat | None, stream: TextIO, redactor: Redactor, cache: bool = True
 ) -> None:
@@ -277,13 +315,14 @@ def configure_logging(
     else:
         render = structlog.processors.JSONRenderer(serializer=_to_json)
         exceptions = [structlog.processors.format_exc_info]
+    redacting = _RedactingRenderer(render, redactor)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *exceptions,
-            _RedactingRenderer(render, redactor),
+            _JournalRenderer(redacting) if is_journal(stream, os.environ) else redacting,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_: logger,

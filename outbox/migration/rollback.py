@@ -429,7 +429,14 @@ _OUR_OBJECTS = """
     SELECT kind, name
     FROM (
         SELECT
-            CASE class.relkind WHEN 'v' THEN 1 ELSE 2 END,
+            CASE
+                WHEN class.relkind = 'v' THEN 1
+                -- What refers to others goes before them.
+                WHEN EXISTS (
+                    SELECT FROM pg_constraint AS key WHERE key.conrelid = class.oid AND key.contype = 'f'
+                ) THEN 2
+                ELSE 3
+            END,
             CASE class.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END,
             format('%I.%I', namespace.nspname, class.relname)
         FROM pg_class AS class
@@ -440,7 +447,7 @@ _OUR_OBJECTS = """
             AND owner.rolname = 'zoho_outbox_owner'
         UNION ALL
         SELECT
-            3,
+            4,
             'FUNCTION',
             format('%I.%I(%s)', namespace.nspname, proc.proname, pg_get_function_identity_arguments(proc.oid))
         FROM pg_proc AS proc
@@ -449,7 +456,7 @@ _OUR_OBJECTS = """
         WHERE namespace.nspname IN ('public', 'zoho_outbox_private')
             AND owner.rolname = 'zoho_outbox_owner'
         UNION ALL
-        SELECT 4, 'DOMAIN', format('%I.%I', namespace.nspname, type.typname)
+        SELECT 5, 'DOMAIN', format('%I.%I', namespace.nspname, type.typname)
         FROM pg_type AS type
         JOIN pg_namespace AS namespace ON namespace.oid = type.typnamespace
         JOIN pg_roles AS owner ON owner.oid = type.typowner

@@ -55,7 +55,9 @@ class DatabaseTokenVault:
             case "cooling":
                 return CoolingDown(row["until"], row["cooldown_why"] or "the accounts host asked for patience")
             case "limit":
-                return CoolingDown(row["until"], f"{MOST_MINTS} tokens were minted within 10 minutes; Zoho allows 10")
+                return CoolingDown(
+                    row["until"], f"{MOST_MINTS} tokens were minted within 10 minutes; Zoho allows 10", is_told=False
+                )
             case _:
                 return TurnTaken()
 

@@ -38,3 +38,7 @@ class Pruner:
     async def prune_listings(self) -> None:
         """Listings of Zoho's records that look-ups no longer go by."""
         await self.database.execute(statement("prune_listings"))
+
+    async def prune_reconciliations(self) -> None:
+        """Runs past the retention with what they found, the latest one excepted."""
+        await self.database.execute(statement("reconcile_prune"), {"days": self.days})

@@ -54,6 +54,15 @@ class ListingStore:
         rows = await self.database.rows(statement("find_listed"), {"listing": listing, "keys": list(keys)})
         return [row["record"] for row in rows]
 
+    async def find_current(
+        self, entity_type: EntityType, listing: UUID, keys: Sequence[str]
+    ) -> list[Mapping[str, JsonValue]] | None:
+        """As :meth:`find`; None: another listing took its place meanwhile."""
+        rows = await self.database.rows(
+            statement("find_listed_current"), {"entity_type": entity_type, "listing": listing, "keys": list(keys)}
+        )
+        return [row["record"] for row in rows if row["record"] is not None] if rows else None
+
     def begin(self, entity_type: EntityType) -> ListingInProgress:
         """Before the first page is asked for: what is created in Zoho from here on may be missing."""
         return ListingInProgress(entity_type, uuid4(), self.clock.monotonic())

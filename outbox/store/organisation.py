@@ -1,6 +1,8 @@
 """What stops all sending, shared by all replicas: paused, throttled, broken, forbidden.
 
-Each report is one statement; each returns whether something changed, so that it is logged once by whoever changed it.
+Each report is one statement. A state is entered and left once in the logs of all replicas and commands together: the
+database remembers what was told last (``tell_organisation.sql``), and whoever moves that writes the line. A process
+that dies between the two takes the line with it; the state itself stands, and ``status`` shows it.
 """
 
 from dataclasses import dataclass
@@ -8,12 +10,13 @@ from datetime import datetime
 
 import structlog
 
-from outbox.database import Database
+from outbox.database import Database, Row
 from outbox.logs import Event
 from outbox.masking import mask_message
 from outbox.store.statements import statement
 from outbox.vocabulary import FailureClass, OrganisationState
 from outbox.zoho.failures import Failure, FailureKind
+from outbox.zoho.ports import SendingStopped
 
 BREAKER_OPENS_AT = 5
 """Outages in a row, of whichever entities, that open the breaker."""
@@ -29,6 +32,8 @@ class OrganisationNow:
     why: str | None
     probe_due: bool
     last_good_reply_at: datetime | None
+    is_told: bool
+    """False: its line in the log is still to be written, by :meth:`OrganisationStore.tell`."""
 
     @property
     def may_try(self) -> bool:
@@ -56,13 +61,44 @@ class OrganisationStore:
             row["why"],
             row["probe_due"],
             row["last_good_reply_at"],
+            is_told=row["told"] == row["state"] and not row["stop_is_over"],
         )
+
+    async def tell(self, advice: str | None = None) -> None:
+        """Logs the state where nobody has done so yet, and what is open again that was used up."""
+        row = await self._database.row(statement("tell_organisation"))
+        if row is not None:
+            self._tell_state(row, advice)
+        over = await self._database.row(statement("tell_stop_over"))
+        if over is not None:
+            self._log.info(Event.BUDGET_OPEN, after=over["reason"])
+
+    def _tell_state(self, row: Row, advice: str | None) -> None:
+        facts = {"reason": row["why"], "since": str(row["since"])}
+        advised = {} if advice is None else {"advice": advice}
+        match OrganisationState(row["state"]):
+            case OrganisationState.RUNNING:
+                self._log.info(Event.ORGANISATION_RUNNING, after=row["earlier"])
+            case OrganisationState.PAUSED:
+                self._log.warning(Event.ORGANISATION_PAUSED, **facts)
+            case OrganisationState.THROTTLED:
+                self._log.warning(Event.ORGANISATION_THROTTLED, **facts, until=str(row["until"]), **advised)
+            case OrganisationState.BROKEN:
+                self._log.warning(Event.ORGANISATION_BROKEN, **facts, probe_at=str(row["until"]), **advised)
+            case OrganisationState.FORBIDDEN:
+                self._log.error(Event.ORGANISATION_FORBIDDEN, **facts, probe_at=str(row["until"]))
+
+    async def used_up(self, stop: SendingStopped) -> None:
+        """Something is used up until a moment (a day's share, the tokens of ten minutes): logged once for all."""
+        row = await self._database.row(statement("tell_stop"), {"reason": stop.reason, "until": stop.until})
+        if row is not None:
+            self._log.warning(Event.BUDGET_SPENT, reason=stop.reason, until=str(stop.until or "a person acts"))
 
     async def answered(self) -> None:
         """Zoho answered well."""
         row = await self._database.row(statement("report_good_reply"))
         if row is not None and (row["was_broken"] or row["was_forbidden"]):
-            self._log.info(Event.ORGANISATION_RUNNING, after="broken" if row["was_broken"] else "forbidden")
+            await self.tell()
 
     async def failed(self, failure: Failure) -> bool:
         """Zoho failed; whether that stops the organisation, so that it is no row's fault."""
@@ -84,7 +120,7 @@ class OrganisationStore:
 
     async def _throttled(self, failure: Failure) -> None:
         until_tomorrow = failure.kind is FailureKind.THROTTLED_DAY and failure.retry_after_seconds is None
-        row = await self._database.row(
+        await self._database.execute(
             statement("report_throttled"),
             {
                 "until_tomorrow": until_tomorrow,
@@ -93,13 +129,7 @@ class OrganisationStore:
                 "why": _words(failure),
             },
         )
-        if row is not None and not row["was_throttled"]:
-            self._log.warning(
-                Event.ORGANISATION_THROTTLED,
-                until=str(row["throttled_until"]),
-                reason=_words(failure),
-                advice=failure.advice,
-            )
+        await self.tell(failure.advice)
 
     async def _forbidden(self, failure: Failure) -> None:
         why = f"{_words(failure)}: {failure.advice}"
@@ -107,9 +137,8 @@ class OrganisationStore:
 
     async def refused(self, why: str) -> None:
         """The settings and the organisation do not belong together: a person must act."""
-        row = await self._database.row(statement("report_forbidden"), {"why": why})
-        if row is not None and not row["was_forbidden"]:
-            self._log.error(Event.ORGANISATION_FORBIDDEN, reason=why)
+        await self._database.execute(statement("report_forbidden"), {"why": why})
+        await self.tell()
 
     async def probe_at_once(self) -> None:
         """A process starts, perhaps with mended credentials."""
@@ -120,7 +149,7 @@ class OrganisationStore:
             statement("report_outage"), {"opens_at": BREAKER_OPENS_AT, "why": _words(failure)}
         )
         if row is not None and row["opened"]:
-            self._log.warning(Event.ORGANISATION_BROKEN, reason=_words(failure), advice=failure.advice)
+            await self.tell(failure.advice)
         return row is not None and bool(row["broken"])
 
 

@@ -57,12 +57,13 @@ ids nor transaction ids are in commit order.
 
 Leases
 ------
-A lease is renewed while its holder lives. It expires by the database's clock; its holder measures the same span on
-a clock of its own that never stands still, from before the claim was asked for, and refuses to send once the
-remaining time is shorter than a request may take (:meth:`Lease.may_send`). A process that was stopped in between
-finds its token refused at settlement. Then what it did to Zoho may have overwritten what its successor sent: so the
-same statement appends an entry ``resend``, which ignores the hash of what was last sent. Fencing the acknowledgement
-alone left 30 of 40 keys wrong at the other side; with both, none.
+A lease is renewed while its holder lives. It expires by the database's clock (one that would last longer than any
+lease is over: that clock was put back); its holder measures the same span on a clock of its own that never stands
+still, from before the claim was asked for, and refuses to send once the remaining time is shorter than a request may
+take (:meth:`Lease.may_send`). A process that was stopped in between finds its token refused at settlement. Then what
+it did to Zoho may have overwritten what its successor sent: so the same statement appends an entry ``resend``, which
+ignores the hash of what was last sent. Fencing the acknowledgement alone left 30 of 40 keys wrong at the other side;
+with both, none.
 
 Creates
 -------
@@ -81,11 +82,13 @@ A child whose prerequisite is not in Zoho waits: the attempt is given back, noth
 may pass each other. So each first commits its own word (the child: I wait; the parent: I am in Zoho) and then, in a
 transaction of its own, runs ``wake_children.sql``: one of the two sees the other. A crash between the two is mended
 by the sweep that runs the same statement for everybody. A prerequisite that nobody enqueued (a row from before the
-installation) is enqueued by its child. Where the prerequisite is dead, the child says so; where it dies later, the
-child is woken once to say so (``waits_for_dead``: once, or the two would wake each other for ever). Where the
-prerequisite comes to rest without a record (an invoice made void before it was sent), the child looks once more: it
-may do without. Where the prerequisite is in Zoho and a change of it is due that its child would make impossible (an
-invoice is corrected; once it is paid, Zoho refuses), the child waits for it to come to rest (``waits_for_rest``).
+installation) is enqueued by its child, and what an end makes possible elsewhere (``Verdict.unblocks``) is enqueued
+too: both in the settlement itself, since no sweep would find what a crash forgot. Where the prerequisite is dead, the
+child says so; where it dies later, the child is woken once to say so (``waits_for_dead``: once, or the two would wake
+each other for ever). Where the prerequisite comes to rest without a record (an invoice made void before it was sent),
+the child looks once more: it may do without. Where the prerequisite is in Zoho and a change of it is due that its
+child would make impossible (an invoice is corrected; once it is paid, Zoho refuses), the child waits for it to come
+to rest (``waits_for_rest``).
 Whether a child has looked since a prerequisite came to rest, ``due_at`` tells: of an idle entity it is when it came to
 rest, of a waiting one when it was claimed. A package is no entity: publishing it wakes by trigger, and
 ``wake_published.sql`` sees what began to wait in the same moment.
@@ -143,10 +146,6 @@ NEWEST_ADMITTED = 50
 """How many of the newest entries an admission takes beside the oldest."""
 
 
-DIED = "fate unknown, daemon died"
-"""How the error of an entity begins whose last attempt ended with its process; also in ``reclaim_expired.sql``."""
-
-
 class ForeignDatabase(Exception):  # noqa: N818 - a refusal
     """This is not the database that the first run stored: a clone, a copy, a restore elsewhere. Nothing is sent.
 
@@ -199,16 +198,13 @@ class Claim:
     deleted_zoho_id: str | None
     look_first: bool
     """The database was restored or failed over: no create goes without a look."""
+    taken_over: bool = False
+    """Its last attempt ended with its process. It may be why (failures.md, 15): so it is sent alone."""
 
     @property
     def key(self) -> tuple[EntityType, UUID]:
         """The entity."""
         return self.entity_type, self.entity_id
-
-    @property
-    def taken_over(self) -> bool:
-        """Whether its last attempt ended with its process. It may be why (failures.md, 15): so it is sent alone."""
-        return self.last_error is not None and self.last_error.startswith(DIED)
 
 
 class Fate(StrEnum):
@@ -285,6 +281,8 @@ class Verdict:
     waiting_for: str | None = None
     unblocks: tuple[tuple[EntityType, UUID], ...] = ()
     """Entities to be looked at once more: what kept them from their end may be gone."""
+    taken_over: bool = False
+    """It still may be what killed its last process: nothing was tried since."""
     log: AttemptLog | None = None
 
     @property
@@ -293,6 +291,12 @@ class Verdict:
         return (
             self.zoho_id != self.claim.zoho_id or self.claim.sent_hash is None or self.claim.sent_hash.startswith("?")
         )
+
+    @property
+    def _enqueues(self) -> bool:
+        """Whether what it waits for is enqueued where nobody did."""
+        wait = self.waits_for
+        return wait is not None and wait.enqueue and wait.awaited is not Awaited.PACKAGE
 
     def as_json(self) -> dict[str, Any]:
         """The record that ``settle_claims.sql`` reads."""
@@ -318,6 +322,11 @@ class Verdict:
             "waits_for_id": str(self.waits_for.id) if self.waits_for else None,
             "waits_for_dead": self.waits_for.dead if self.waits_for else None,
             "waits_for_rest": self.waits_for.rest if self.waits_for else None,
+            "enqueues": self._enqueues,
+            "unblocks": [
+                {"entity_type": entity_type, "entity_id": str(entity_id)} for entity_type, entity_id in self.unblocks
+            ],
+            "taken_over": self.taken_over,
             "waiting_for": _storable(self.waiting_for),
             "show": self.show,
             "shown_error": _storable(self.shown_error),
@@ -484,6 +493,7 @@ def released(claim: Claim, *, seconds: float = 0.0, fate: Fate = Fate.KEEP, erro
         fate=fate,
         due_in=seconds,
         error=error if error is not None else claim.last_error,
+        taken_over=claim.taken_over and error is None,
     )
 
 
@@ -649,27 +659,10 @@ class OutboxStore:
             or verdict.entry_status is EntryStatus.SKIPPED
             or (verdict.entry_status is EntryStatus.DONE and (verdict.is_news or _is_waited_for_at_rest(verdict)))
         }
-        waits = [(verdict.waits_for, verdict.urgency) for verdict in accepted if verdict.waits_for]
-        if any(wait.awaited is Awaited.PACKAGE for wait, _ in waits):
+        waits = [verdict.waits_for for verdict in accepted if verdict.waits_for]
+        if any(wait.awaited is Awaited.PACKAGE for wait in waits):
             await self.wake_published()
-        enqueued = [(wait, urgency) for wait, urgency in waits if wait.enqueue and wait.awaited is not Awaited.PACKAGE]
-        if enqueued:
-            await self.database.execute(
-                statement("enqueue_parents"),
-                {
-                    "entity_types": [wait.awaited for wait, _ in enqueued],
-                    "entity_ids": [wait.id for wait, _ in enqueued],
-                    "priorities": [urgency for _, urgency in enqueued],
-                },
-            )
-        unblocked: dict[tuple[EntityType, UUID], int] = {}
-        for verdict in accepted:
-            for entity in verdict.unblocks:
-                unblocked[entity] = min(unblocked.get(entity, verdict.urgency), verdict.urgency)
-        for urgency in sorted(set(unblocked.values())):
-            entities = sorted(entity for entity, its_urgency in unblocked.items() if its_urgency == urgency)
-            await self.enqueue(entities, change=Change.RELATED, origin=Origin.CHILD, urgency=Urgency(urgency))
-        awaited = {wait.id for wait, _ in waits if wait.awaited is not Awaited.PACKAGE}
+        awaited = {wait.id for wait in waits if wait.awaited is not Awaited.PACKAGE}
         if parents or awaited:
             await self.wake([*parents, *awaited])
 
@@ -714,10 +707,11 @@ class OutboxStore:
 
     async def reclaim(self, batch: int = 100) -> list[Row]:
         """Takes over expired leases. Rows: entity_type, entity_id, lease_session."""
+        parameters = {"batch": batch, "lease_seconds": self.lease_seconds}
         try:
-            return await self.database.rows(statement("reclaim_expired"), {"batch": batch})
+            return await self.database.rows(statement("reclaim_expired"), parameters)
         except psycopg.Error:
-            return await self.database.rows(statement("reclaim_expired", "log"), {"batch": batch})
+            return await self.database.rows(statement("reclaim_expired", "log"), parameters)
 
     async def enqueue(
         self,
@@ -872,4 +866,5 @@ def _claim(row: Row, absorbed: Row | None, good_until: float) -> Claim:
         resend=bool(absorbed["resend"]) if absorbed else False,
         deleted_zoho_id=absorbed["deleted_zoho_id"] if absorbed else None,
         look_first=row["look_first"],
+        taken_over=row["taken_over"],
     )

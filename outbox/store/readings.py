@@ -20,7 +20,6 @@ LONG_SECONDS = 60.0
 """Bound of a statement that goes through a whole table."""
 
 MOST_ENTRIES = 20
-MOST_ATTEMPTS = 50
 
 
 class Unreadable:
@@ -115,15 +114,6 @@ class Readings:
         rows = await self._host_rows(query, {"known_as": known_as})
         return rows if isinstance(rows, Unreadable) else [row["id"] for row in rows]
 
-    async def host_row(self, entity_type: EntityType, entity_id: UUID) -> Row | Unreadable | None:
-        """known_as, zoho_id, sync_status, last_synced_at, last_sync_error; None: there is no such row."""
-        table = HOST_TABLES[entity_type]
-        query = statement_by_name("explain_row", table.name, table.zoho_id, table.known_by)
-        rows = await self._host_rows(query, {"entity_id": entity_id})
-        if isinstance(rows, Unreadable):
-            return rows
-        return rows[0] if rows else None
-
     async def state(self, entity_type: EntityType, entity_id: UUID, *, with_keys: bool = False) -> Row | None:
         """The entity's state row, with its holder.
 
@@ -146,12 +136,11 @@ class Readings:
             {"entity_type": entity_type, "entity_id": entity_id, "limit": MOST_ENTRIES},
         )
 
-    async def attempts(self, entity_type: EntityType, entity_id: UUID) -> list[Row]:
-        """The newest attempts, newest first."""
-        return await self._database.rows(
-            statement("explain_attempts"),
-            {"entity_type": entity_type, "entity_id": entity_id, "limit": MOST_ATTEMPTS},
-        )
+    async def explained(self, entity_type: EntityType, entity_id: UUID) -> dict[str, Any]:
+        """As ``zoho_explain`` says. Raises ``psycopg.errors.NoDataFound`` for a row that nobody knows."""
+        row = await self._one(statement("explain"), {"entity_type": str(entity_type), "entity_id": entity_id})
+        told: dict[str, Any] = row["told"]
+        return told
 
     async def _one(self, query: Any, parameters: dict[str, Any] | None = None) -> Row:
         row = await self._database.row(query, parameters)

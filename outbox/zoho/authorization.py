@@ -234,8 +234,14 @@ class AccessTokens:
             return await self._obtain(refused)
 
     async def _obtain(self, refused: AccessToken | None) -> AccessToken:
-        if self._refusal is not None and self._clock.monotonic() < self._refusal[0]:
-            raise _credentials_refused(self._refusal[1])
+        if self._refusal is not None and (seconds := self._refusal[0] - self._clock.monotonic()) > 0:
+            # Not a refusal again: nobody was asked. Another process may have been started with mended credentials, and
+            # what is told here must not look newer than its success.
+            raise SendingStopped(
+                OrganisationState.THROTTLED,
+                f"{self._refusal[1].message}: {self._refusal[1].advice}",
+                self._clock.now(UTC) + timedelta(seconds=seconds),
+            )
         stored = await self._vault.read()
         if stored is not None and refused is not None and stored.secret == refused.secret:
             candidate, seen = None, stored.generation
@@ -261,7 +267,7 @@ class AccessTokens:
                     still_good = self._hold_on(candidate)
                     if still_good is not None:
                         return still_good
-                    raise SendingStopped(OrganisationState.THROTTLED, turn.reason, turn.until)
+                    raise SendingStopped(OrganisationState.THROTTLED, turn.reason, turn.until, is_told=turn.is_told)
                 case TurnTaken():
                     still_good = self._hold_on(candidate)
                     if still_good is not None:

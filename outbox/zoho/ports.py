@@ -18,13 +18,15 @@ class SendingStopped(Exception):  # noqa: N818 - a state, not a mistake
     """No request may leave: the organisation is not running, or the budget for this urgency is spent.
 
     ``until`` is when it is worth asking again (aware, database clock); None where a person must act first.
+    ``is_told``: whoever found the reason logs it. Else who is sent away does, once for all replicas.
     """
 
-    def __init__(self, state: OrganisationState, reason: str, until: datetime | None) -> None:
+    def __init__(self, state: OrganisationState, reason: str, until: datetime | None, *, is_told: bool = True) -> None:
         super().__init__(f"{state}: {reason}")
         self.state = state
         self.reason = reason
         self.until = until
+        self.is_told = is_told
 
 
 @dataclass
@@ -78,6 +80,8 @@ class CoolingDown:
 
     until: datetime
     reason: str
+    is_told: bool = True
+    """Whoever was refused by the accounts host has logged it; our own limit nobody has."""
 
 
 class TokenVault(Protocol):

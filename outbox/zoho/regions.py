@@ -33,6 +33,14 @@ def hosts_of(region: Region) -> RegionHosts:
     return RegionHosts(f"https://www.zohoapis.{region}/billing/v1", accounts)
 
 
+def web_base(region: Region) -> str:
+    """Where people look at records, without a slash at the end: ``{base}/app/{organisation}#/customers/{id}``.
+
+    Canada's data centre has its web hosts where its accounts host is (sheet 1.6), zohocloud.ca.
+    """
+    return "https://billing.zohocloud.ca" if region is Region.CA else f"https://billing.zoho.{region}"
+
+
 def region_of_api_domain(api_domain: str) -> Region | None:
     """The region whose API host is that of the given URL (``api_domain`` of a token reply), else None."""
     host = urlsplit(api_domain).hostname

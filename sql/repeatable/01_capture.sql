@@ -51,7 +51,7 @@ CREATE OR REPLACE FUNCTION zoho_outbox_private.capture_requested() RETURNS trigg
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $function$
 BEGIN
     INSERT INTO public.zoho_outbox (entity_type, entity_id, change, origin, requested_by)
-    VALUES (TG_ARGV[0], NEW.id, 'requested', 'operator', session_user);
+    VALUES (TG_ARGV[0], NEW.id, 'requested', 'operator', zoho_outbox_private.acting());
 
     PERFORM pg_catalog.pg_notify('zoho_outbox', '')
     FROM zoho_outbox_private.bell AS bell
@@ -84,7 +84,7 @@ BEGIN
     END IF;
 
     INSERT INTO public.zoho_outbox (entity_type, entity_id, change, origin, requested_by, zoho_id)
-    VALUES (TG_ARGV[0], NEW.id, 'id_set', 'operator', session_user, new_zoho_id);
+    VALUES (TG_ARGV[0], NEW.id, 'id_set', 'operator', zoho_outbox_private.acting(), new_zoho_id);
 
     PERFORM pg_catalog.pg_notify('zoho_outbox', '')
     FROM zoho_outbox_private.bell AS bell

@@ -27,7 +27,7 @@ BEGIN
 
     IF OLD.status = 'processing' THEN
         INSERT INTO public.zoho_outbox (entity_type, entity_id, change, origin, requested_by)
-        VALUES (OLD.entity_type, OLD.entity_id, 'requested', 'operator', session_user);
+        VALUES (OLD.entity_type, OLD.entity_id, 'requested', 'operator', zoho_outbox_private.acting());
         RAISE NOTICE 'zoho_outbox %: is being sent now; a new entry runs after it', OLD.id;
         NEW := OLD;
     ELSE
@@ -36,7 +36,8 @@ BEGIN
             NEW.change := 'requested';
         END IF;
         NEW.origin := 'operator';
-        NEW.requested_by := session_user;
+        NEW.requested_by := zoho_outbox_private.acting();
+        NEW.requested_at := pg_catalog.clock_timestamp();
         NEW.priority := 10;
         NEW.attempts := 0;
         NEW.admitted := false;

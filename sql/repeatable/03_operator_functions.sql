@@ -1,5 +1,5 @@
 -- What operators start by SQL. SECURITY DEFINER: they write private state; executable by zoho_outbox_operator and
--- the daemon alone; who did it is session_user.
+-- the daemon alone; who did it is zoho_outbox_private.acting().
 
 GRANT CREATE ON SCHEMA public TO zoho_outbox_owner;
 
@@ -18,7 +18,7 @@ BEGIN
         );
     END IF;
     UPDATE zoho_outbox_private.organisation
-    SET paused_at = pg_catalog.clock_timestamp(), paused_by = session_user, paused_why = reason;
+    SET paused_at = pg_catalog.clock_timestamp(), paused_by = zoho_outbox_private.acting(), paused_why = reason;
     PERFORM pg_catalog.pg_notify('zoho_outbox', '');
     RETURN 'paused; what is in flight is finished, nothing more is sent; SELECT zoho_outbox_resume() ends it';
 END
@@ -36,7 +36,12 @@ BEGIN
         RETURN 'was not paused';
     END IF;
     UPDATE zoho_outbox_private.organisation
-    SET paused_at = NULL, paused_by = NULL, paused_why = NULL;
+    SET
+        paused_at = NULL,
+        paused_by = NULL,
+        paused_why = NULL,
+        resumed_at = pg_catalog.clock_timestamp(),
+        resumed_by = zoho_outbox_private.acting();
     PERFORM pg_catalog.pg_notify('zoho_outbox', '');
     RETURN pg_catalog.format(
         'resumed; was paused since %s by %s: %s', earlier.paused_at, earlier.paused_by,
@@ -47,7 +52,7 @@ $function$;
 
 COMMENT ON FUNCTION public.zoho_outbox_resume() IS 'Ends a pause; what was enqueued meanwhile is sent in its order';
 
--- Replay. The guard on zoho_outbox does the work and records session_user; these find the entries, and never wait
+-- Replay. The guard on zoho_outbox does the work and records who acts; these find the entries, and never wait
 -- for what another operator's open transaction holds, except where one entry is named (as its UPDATE would).
 
 CREATE OR REPLACE FUNCTION public.zoho_outbox_replay(entry_id bigint)
@@ -132,7 +137,7 @@ BEGIN
     -- Nothing of it is open, or it is being sent: one new entry, however many the present send absorbed.
     RETURN QUERY
     INSERT INTO public.zoho_outbox AS entry (entity_type, entity_id, change, origin, requested_by)
-    VALUES (type, entity, 'requested', 'operator', session_user)
+    VALUES (type, entity, 'requested', 'operator', zoho_outbox_private.acting())
     RETURNING entry.id, entry.entity_type::pg_catalog.text, entry.entity_id, entry.status::pg_catalog.text;
     IF present_phase = 'leased' THEN
         RAISE NOTICE '% %: is being sent now; a new entry runs after it', type, entity;
@@ -258,7 +263,8 @@ BEGIN
     SET
         status = CASE WHEN entry.id = entry_id THEN 'skipped' ELSE 'done' END,
         outcome = CASE WHEN entry.id = entry_id THEN 'set_aside' ELSE 'superseded' END,
-        requested_by = CASE WHEN entry.id = entry_id THEN session_user::pg_catalog.text ELSE entry.requested_by END,
+        requested_by = CASE WHEN entry.id = entry_id THEN zoho_outbox_private.acting() ELSE entry.requested_by END,
+        requested_at = CASE WHEN entry.id = entry_id THEN moment ELSE entry.requested_at END,
         finished_at = moment,
         next_attempt_at = NULL,
         waiting_for = NULL,

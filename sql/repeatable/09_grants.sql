@@ -50,9 +50,11 @@ SET LOCAL ROLE zoho_outbox_owner;
 GRANT USAGE ON SCHEMA zoho_outbox_private TO zoho_outbox_daemon, zoho_outbox_operator;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA zoho_outbox_private TO zoho_outbox_daemon;
-REVOKE INSERT, UPDATE, DELETE ON zoho_outbox_private.migration, zoho_outbox_private.host_change FROM zoho_outbox_daemon;
+REVOKE INSERT, UPDATE, DELETE
+    ON zoho_outbox_private.migration, zoho_outbox_private.host_change, zoho_outbox_private.forgotten
+    FROM zoho_outbox_daemon;
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.zoho_outbox TO zoho_outbox_daemon;
-GRANT SELECT ON public.zoho_outbox_overview TO zoho_outbox_daemon;
+GRANT SELECT ON public.zoho_outbox_overview, public.zoho_outbox_dead, public.zoho_sync_daily TO zoho_outbox_daemon;
 
 -- All but intent_keys: what a create was looked up by holds e-mail addresses.
 GRANT SELECT (
@@ -60,7 +62,7 @@ GRANT SELECT (
     lease_token, lease_until, lease_session, leased_at, zoho_id, sent_hash, sent_at, intents,
     intent_at, fate_unknown_at, clean_look_at, inserted_entry, deleted_entry, host_deleted_at,
     waits_for_type, waits_for_id, waits_for_dead, waits_for_rest, usable_id, last_error, shown_status, shown_error, write_back_due,
-    write_back_zoho_id
+    write_back_zoho_id, taken_over
 ) ON zoho_outbox_private.entity_state TO zoho_outbox_operator;
 GRANT SELECT ON
     zoho_outbox_private.session,
@@ -70,6 +72,12 @@ GRANT SELECT ON
     zoho_outbox_private.request_budget,
     zoho_outbox_private.request_slot,
     zoho_outbox_private.token_mint,
+    zoho_outbox_private.rate_limit_day,
+    zoho_outbox_private.forgotten,
+    zoho_outbox_private.reconciliation,
+    zoho_outbox_private.reconciliation_part,
+    zoho_outbox_private.reconciliation_finding,
+    zoho_outbox_private.reconciliation_sum,
     zoho_outbox_private.migration,
     zoho_outbox_private.host_change
 TO zoho_outbox_operator;
@@ -78,9 +86,9 @@ TO zoho_outbox_operator;
 GRANT SELECT, DELETE ON public.zoho_outbox TO zoho_outbox_operator;
 GRANT UPDATE (
     entity_id, created_at, next_attempt_at, finished_at, attempts, priority, admitted, entity_type, status, change,
-    origin, requested_by, outcome, waiting_for, last_error, zoho_id
+    origin, requested_by, requested_at, outcome, waiting_for, last_error, zoho_id
 ) ON public.zoho_outbox TO zoho_outbox_operator;
-GRANT SELECT ON public.zoho_outbox_overview TO zoho_outbox_operator;
+GRANT SELECT ON public.zoho_outbox_overview, public.zoho_outbox_dead, public.zoho_sync_daily TO zoho_outbox_operator;
 
 GRANT EXECUTE ON FUNCTION public.zoho_outbox_pause(text) TO zoho_outbox_operator;
 GRANT EXECUTE ON FUNCTION public.zoho_outbox_resume() TO zoho_outbox_operator;
@@ -88,6 +96,13 @@ GRANT EXECUTE ON FUNCTION public.zoho_outbox_replay(bigint) TO zoho_outbox_opera
 GRANT EXECUTE ON FUNCTION public.zoho_outbox_replay_entity(text, uuid) TO zoho_outbox_operator;
 GRANT EXECUTE ON FUNCTION public.zoho_outbox_replay_dead(text, timestamptz) TO zoho_outbox_operator;
 GRANT EXECUTE ON FUNCTION public.zoho_outbox_skip(bigint, text) TO zoho_outbox_operator;
+GRANT EXECUTE ON FUNCTION public.zoho_outbox_forget(uuid, text) TO zoho_outbox_operator;
+GRANT EXECUTE ON FUNCTION public.zoho_explain(text, uuid) TO zoho_outbox_operator;
+-- Behind views: PostgreSQL asks their reader for the right to execute.
+GRANT EXECUTE ON FUNCTION zoho_outbox_private.dead_by_cause() TO zoho_outbox_operator;
+GRANT EXECUTE ON FUNCTION zoho_outbox_private.sync_by_day() TO zoho_outbox_operator;
+-- For whoever groups dead letters by cause in another way than the view does: alert-failed.
+GRANT EXECUTE ON FUNCTION zoho_outbox_private.cause(text) TO zoho_outbox_operator;
 
 RESET ROLE;
 

@@ -518,7 +518,7 @@ def _held(row: Row, record: Row | None) -> Held:
     if row["currency"] != "ZAR" or (_nobody_pays(row) and record is None):
         return Held.dead(payment_id)
     gone = row["named_invoice_id"] is not None and row["found_invoice_id"] is None and record is not None
-    if gone or _nobody_pays(row) or _may_have_been_forgotten(row):
+    if gone or _nobody_pays(row):
         # A payment that was sent stays as it is when its invoice is deleted here.
         return Held.left(payment_id)
     awaited = list(_awaited(row))
@@ -546,13 +546,6 @@ def _nobody_pays(row: Row) -> bool:
     if row["named_customer_id"] is not None:
         return False
     return row["named_invoice_id"] is None or row["invoice_zoho_id"] is not None
-
-
-def _may_have_been_forgotten(row: Row) -> bool:
-    """It may have begun to wait for the subscription that raises its invoice, and the host cancelled its own since:
-    it need not wait any more, and the invoice's own settlement wakes those alone that wait for the invoice."""
-    ended = row["found_invoice_id"] is not None and row["invoice_status"] in ENDED and is_recurring(row)
-    return ended and row["service_id"] is not None and row["subscription_zoho_id"] is None
 
 
 def _somebody_else_pays(row: Row) -> bool:

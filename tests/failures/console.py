@@ -20,12 +20,12 @@ class Said:
     text: str
 
 
-async def typed(database: Database, *words: str) -> Said:
-    """Runs a command with the daemon's login, and no other setting."""
+async def typed(database: Database, *words: str, user: str = DAEMON) -> Said:
+    """Runs a command with the daemon's login, or another, and no other setting."""
     done = await anyio.run_process(
         [sys.executable, "-m", "daemon", *words],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "NO_COLOR": "1", "DATABASE_URL": database.dsn(DAEMON)},
+        env={"PATH": os.environ["PATH"], "NO_COLOR": "1", "DATABASE_URL": database.dsn(user)},
         stdin=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
         check=False,

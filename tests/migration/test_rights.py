@@ -17,12 +17,19 @@ TABLES = f"{OWNED} AND relkind IN ('r', 'v')"
 SEQUENCES = f"{OWNED} AND relkind = 'S'"
 FUNCTIONS = "SELECT oid::regprocedure::text FROM pg_proc WHERE proowner = 'zoho_outbox_owner'::regrole"
 OPERATORS_FUNCTIONS = {
+    "zoho_explain(text,uuid)",
+    "zoho_outbox_forget(uuid,text)",
     "zoho_outbox_pause(text)",
     "zoho_outbox_replay(bigint)",
     "zoho_outbox_replay_dead(text,timestamp with time zone)",
     "zoho_outbox_replay_entity(text,uuid)",
     "zoho_outbox_resume()",
     "zoho_outbox_skip(bigint,text)",
+}
+BEHIND_VIEWS = {
+    "zoho_outbox_private.cause(text)",
+    "zoho_outbox_private.dead_by_cause()",
+    "zoho_outbox_private.sync_by_day()",
 }
 
 
@@ -96,7 +103,7 @@ def test_operators_functions_are_granted_to_the_operator_s_role_alone(migrated_d
         "CROSS JOIN aclexplode(COALESCE(proc.proacl, acldefault('f', proc.proowner))) AS acl "
         "WHERE proc.proowner = 'zoho_outbox_owner'::regrole AND acl.grantee <> proc.proowner",
     )
-    assert set(granted) == {(name, "zoho_outbox_operator") for name in OPERATORS_FUNCTIONS}
+    assert set(granted) == {(name, "zoho_outbox_operator") for name in OPERATORS_FUNCTIONS | BEHIND_VIEWS}
 
 
 @pytest.mark.parametrize("role", [*API_ROLES, "finance_reader"])
@@ -107,9 +114,11 @@ def test_operators_functions_are_granted_to_the_operator_s_role_alone(migrated_d
         "zoho_outbox_replay_entity('customer', gen_random_uuid())",
         "zoho_outbox_replay_dead()",
         "zoho_outbox_skip(1, 'no')",
+        "zoho_outbox_forget(gen_random_uuid(), 'no')",
+        "zoho_explain('customer', gen_random_uuid())",
     ],
 )
-def test_roles_of_the_host_neither_replay_nor_skip(migrated_database: Database, role: str, call: str) -> None:
+def test_roles_of_the_host_call_no_function_of_the_operators(migrated_database: Database, role: str, call: str) -> None:
     with psycopg.connect(migrated_database.superuser_dsn) as connection:
         connection.execute(f"SET ROLE {role}".encode())
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for function"):

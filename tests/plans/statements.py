@@ -161,7 +161,7 @@ CASES = (
     Case("renew 1", _plain("renew_leases"), _renew(1), 15),
     Case("renew 100", _plain("renew_leases"), _renew(100), 1_600),
     Case("intent", _plain("commit_intent"), INTENT, 30),
-    Case("reclaim 100", _plain("reclaim_expired"), {"batch": 100}, 5_500),
+    Case("reclaim 100", _plain("reclaim_expired"), {"batch": 100, "lease_seconds": 1e8}, 5_500),
     Case("wake the children of 1", _plain("wake_children"), {"parents": _ids("done", 2)[1:]}, 30),
     Case("wake the children of 100", _plain("wake_children"), {"parents": _ids("done", 100)}, 1_100),
     Case("wake all children", _plain("wake_children"), {"parents": None}, 5_600),

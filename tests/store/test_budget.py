@@ -12,7 +12,8 @@ import pytest
 from outbox.database import Database
 from outbox.store.budget import BURST, SharedBudget
 from outbox.store.statements import statement
-from outbox.vocabulary import OrganisationState, Urgency
+from outbox.vocabulary import FailureClass, OrganisationState, Urgency
+from outbox.zoho.failures import CallFailed, Failure, FailureKind
 from outbox.zoho.ports import SendingStopped
 from tests.store.conftest import new_settings
 from tests.store.host import Host, Row
@@ -40,6 +41,12 @@ async def take(budget: SharedBudget, urgency: Urgency = Urgency.LIVE) -> None:
     """One request that ends at once."""
     async with budget.permit(urgency) as permit:
         permit.requests = 1
+
+
+def wanted(host: Host) -> int | None:
+    """The urgency of the most urgent who said that it waits."""
+    urgency: int | None = host.value("SELECT wanted_urgency FROM zoho_outbox_private.request_budget")
+    return urgency
 
 
 async def ask(database: Database, **changes: object) -> Row:
@@ -84,6 +91,13 @@ class TestMinute:
         host.interfere("UPDATE zoho_outbox_private.request_budget SET next_free_at = now() - interval '9 days'")
         granted = [(await ask(database, seconds_apart=3600.0))["granted"] for _ in range(BURST + 1)]
         assert granted == [True] * BURST + [False]
+
+    async def test_a_clock_that_was_put_back_holds_nobody_up(self, host: Host, database: Database) -> None:
+        host.interfere(
+            "UPDATE zoho_outbox_private.request_budget SET next_free_at = clock_timestamp() + interval '9 days'"
+        )
+        granted = [(await ask(database, seconds_apart=3600.0, max_concurrency=4))["granted"] for _ in range(3)]
+        assert granted == [True, False, False]
 
     async def test_twenty_at_once_are_not_granted_more_than_the_bucket_holds(self, database: Database) -> None:
         answers: list[Row] = []
@@ -182,6 +196,7 @@ class TestPlaces:
     async def test_twenty_at_once_never_hold_more_places_than_there_are(self, new_budget: NewBudget) -> None:
         budgets = [new_budget(ZOHO_MAX_CONCURRENCY="3") for _ in range(4)]
         now = most = done = 0
+        full = anyio.Event()
 
         async def one(budget: SharedBudget) -> None:
             nonlocal now, most, done
@@ -189,11 +204,15 @@ class TestPlaces:
                 permit.requests = 1
                 now += 1
                 most = max(most, now)
+                if now == 3:
+                    full.set()
+                # The first wait for each other: that all places can be held at once is no matter of luck.
+                await full.wait()
                 await anyio.sleep(0.01)
                 now -= 1
                 done += 1
 
-        with anyio.fail_after(60):
+        with anyio.fail_after(100):
             async with anyio.create_task_group() as tasks:
                 for number in range(20):
                     tasks.start_soon(one, budgets[number % 4])
@@ -244,6 +263,50 @@ class TestLine:
                     tasks.start_soon(one, urgency)
                     await anyio.wait_all_tasks_blocked()
         assert order == [Urgency.LIVE, Urgency.RETRY, Urgency.BACKFILL, Urgency.RECONCILE]
+
+    async def test_a_live_change_overtakes_the_backfill_of_another_process(
+        self, host: Host, new_budget: NewBudget, holding: AsyncExitStack
+    ) -> None:
+        backfilling, live = (new_budget(ZOHO_MAX_CONCURRENCY="1") for _ in range(2))
+        order: list[Urgency] = []
+
+        async def one(budget: SharedBudget, urgency: Urgency) -> None:
+            async with budget.permit(urgency) as permit:
+                permit.requests = 1
+                order.append(urgency)
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks, backfilling.permit(Urgency.BACKFILL) as first:
+                first.requests = 1
+                tasks.start_soon(one, live, Urgency.LIVE)
+                while wanted(host) != Urgency.LIVE:  # noqa: ASYNC110 - the condition is a question to a database
+                    await anyio.sleep(0.01)
+                for _ in range(3):
+                    tasks.start_soon(one, backfilling, Urgency.BACKFILL)
+        assert order == [Urgency.LIVE] + [Urgency.BACKFILL] * 3
+        assert wanted(host) is None
+
+    async def test_the_word_of_a_waiter_that_died_lapses(self, host: Host, database: Database) -> None:
+        lost, other = uuid4(), uuid4()
+        assert (await ask(database, max_concurrency=1, session=other))["granted"]
+        assert not (await ask(database, max_concurrency=1, session=lost, urgency=10))["granted"]
+        host.interfere("UPDATE zoho_outbox_private.request_slot SET busy_until = now() - interval '1 second'")
+        assert not (await ask(database, max_concurrency=1, session=other, urgency=30))["granted"]
+        for lapsed in ("now() - interval '1 second'", "now() + interval '1 hour'"):
+            # An hour ahead: the wall clock was put back since.
+            host.interfere(
+                f"UPDATE zoho_outbox_private.request_budget SET wanted_urgency = 10, wanted_until = {lapsed}"
+            )
+            assert (await ask(database, max_concurrency=1, session=other, urgency=30))["granted"]
+            host.interfere("UPDATE zoho_outbox_private.request_slot SET busy_until = now() - interval '1 second'")
+            host.interfere("UPDATE zoho_outbox_private.request_budget SET wanted_by = gen_random_uuid()")
+
+    async def test_equally_urgent_processes_do_not_hold_each_other_up(self, host: Host, database: Database) -> None:
+        first, second = uuid4(), uuid4()
+        assert (await ask(database, max_concurrency=1, session=first, urgency=30))["granted"]
+        assert not (await ask(database, max_concurrency=1, session=first, urgency=30))["granted"]
+        host.interfere("UPDATE zoho_outbox_private.request_slot SET busy_until = now() - interval '1 second'")
+        assert (await ask(database, max_concurrency=1, session=second, urgency=30))["granted"]
 
     async def test_a_waiter_that_is_cancelled_leaves_the_line(self, new_budget: NewBudget) -> None:
         budget = new_budget(ZOHO_MAX_CONCURRENCY="1")
@@ -345,6 +408,29 @@ class TestStopped:
                 tasks.start_soon(one)
         assert sum(answer["granted"] for answer in answers) == 1
         assert {answer["stopped"] for answer in answers if not answer["granted"]} == {state}
+
+    async def test_a_probe_that_asked_nobody_is_left_to_somebody_else(self, host: Host, new_budget: NewBudget) -> None:
+        host.interfere(
+            "UPDATE zoho_outbox_private.organisation SET forbidden_at = now(), probe_at = now(), forbidden_why = 'x'"
+        )
+        mended, stale = new_budget(), new_budget()
+        with pytest.raises(LookupError):
+            async with stale.permit(Urgency.LIVE):
+                raise LookupError("no token may be asked for yet")
+        async with mended.permit(Urgency.LIVE) as permit:
+            permit.requests = 1
+        with pytest.raises(SendingStopped):
+            await take(mended)
+
+    async def test_a_probe_whose_token_was_asked_for_in_vain_is_spent(self, host: Host, new_budget: NewBudget) -> None:
+        host.interfere("UPDATE zoho_outbox_private.organisation SET broken_at = now(), probe_at = now()")
+        budget = new_budget()
+        failure = Failure(FailureClass.OUTAGE, FailureKind.UNREACHABLE, "down", "wait", request_left=False)
+        with pytest.raises(CallFailed):
+            async with budget.permit(Urgency.LIVE):
+                raise CallFailed(failure)
+        with pytest.raises(SendingStopped):
+            await take(budget)
 
     async def test_the_pause_between_probes_grows_to_five_minutes(self, host: Host, database: Database) -> None:
         host.interfere("UPDATE zoho_outbox_private.organisation SET broken_at = now(), broken_why = 'x'")

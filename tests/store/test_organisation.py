@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -12,6 +13,7 @@ from outbox.database import Database
 from outbox.store.organisation import BREAKER_OPENS_AT, OrganisationStore
 from outbox.vocabulary import FailureClass, OrganisationState
 from outbox.zoho.failures import Failure, FailureKind
+from outbox.zoho.ports import SendingStopped
 from tests.store.host import Host
 
 pytestmark = pytest.mark.anyio
@@ -158,3 +160,52 @@ async def test_a_pause_outranks_everything_and_outlasts_a_good_reply(
     with host.operator() as operator:
         operator.execute("SELECT zoho_outbox_resume()")
     assert (await organisation.now()).state is OrganisationState.RUNNING
+
+
+async def test_a_change_that_many_see_at_once_is_told_by_one(host: Host, new_organisation: NewOrganisation) -> None:
+    with host.operator() as operator, capture_logs() as logs:
+        for statement in ("SELECT zoho_outbox_pause('month end')", "SELECT zoho_outbox_resume()"):
+            operator.execute(statement)
+            assert not (await new_organisation().now()).is_told
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(new_organisation().tell)
+            assert (await new_organisation().now()).is_told
+    assert [line["event"] for line in logs] == ["organisation.paused", "organisation.running"]
+    assert logs[1]["after"] == "paused"
+
+
+async def test_a_throttle_that_ends_by_itself_is_told_once(host: Host, new_organisation: NewOrganisation) -> None:
+    with capture_logs() as logs:
+        await new_organisation().failed(throttled(60))
+        host.interfere("UPDATE zoho_outbox_private.organisation SET throttled_until = now()")
+        for _ in range(3):
+            await new_organisation().tell()
+    assert [line["event"] for line in logs] == ["organisation.throttled", "organisation.running"]
+
+
+async def test_what_is_used_up_is_told_once_with_its_end_and_once_that_it_is_open_again(
+    host: Host, new_organisation: NewOrganisation
+) -> None:
+    until = datetime.now(UTC) + timedelta(hours=3)
+    stop = SendingStopped(OrganisationState.THROTTLED, "the day's quota is used up", until, is_told=False)
+    with capture_logs() as logs:
+        for _ in range(3):
+            await new_organisation().used_up(stop)
+            await new_organisation().tell()
+        assert [(line["event"], line["reason"]) for line in logs] == [("budget.spent", stop.reason)]
+        host.interfere("UPDATE zoho_outbox_private.organisation SET stop_told_until = now()")
+        assert not (await new_organisation().now()).is_told
+        for _ in range(3):
+            await new_organisation().tell()
+    assert [line["event"] for line in logs] == ["budget.spent", "budget.open"]
+    assert logs[1]["after"] == stop.reason
+
+
+async def test_a_refusal_that_was_on_its_way_does_not_push_the_next_probe_further(
+    host: Host, organisation: OrganisationStore
+) -> None:
+    await organisation.failed(AUTH)
+    await organisation.probe_at_once()
+    await organisation.failed(AUTH)
+    assert (await organisation.now()).may_try

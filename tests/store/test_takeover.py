@@ -1,13 +1,14 @@
 """Take-over of expired leases, and the wake-up of those who wait."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
 from outbox.store import protocol
 from outbox.store.protocol import OutboxStore
-from outbox.vocabulary import Awaited, EntityType, Outcome, Phase
+from outbox.vocabulary import Awaited, EntityType, Outcome, Phase, Urgency
 from tests.store.conftest import LEASE_SECONDS, claim_all, claim_one
 from tests.store.host import Host
 
@@ -47,6 +48,38 @@ async def test_a_create_that_had_left_is_recorded_as_ambiguous_and_stays_unknown
     assert log["failure_class"] == "ambiguous"
     assert "looked for before" in log["error_message"]
     assert (await claim_one(store)).fate_unknown_seconds is not None
+
+
+async def test_what_was_in_hand_of_a_dead_process_is_marked_until_something_was_tried(
+    host: Host, store: OutboxStore
+) -> None:
+    customer = host.add_customer()
+    assert not (await claim_one(store)).taken_over
+    host.pass_time(customer, 1000)
+    await store.reclaim()
+    claim = await claim_one(store)
+    assert claim.taken_over
+    # Given back untried: it may be what killed the process, still.
+    await store.settle([protocol.released(claim)])
+    claim = await claim_one(store)
+    assert claim.taken_over
+    retried = protocol.retried(claim, "no", seconds=1, zoho_id=None, read_zoho_id=None, sent_hash=None)
+    await store.settle([retried])
+    host.pass_time(customer, 10)
+    assert not (await claim_one(store)).taken_over
+
+
+async def test_a_lease_that_ends_later_than_any_lease_can_is_taken_over_and_its_fate_counted_from_now(
+    host: Host, store: OutboxStore
+) -> None:
+    """The wall clock was put back an hour (failures.md, 21)."""
+    customer = host.add_customer()
+    await store.commit_intent(await claim_one(store), "CT-1")
+    host.pass_time(customer, -3600)
+    assert [row["entity_id"] for row in await store.reclaim()] == [customer]
+    claim = await claim_one(store)
+    assert claim.fate_unknown_seconds is not None
+    assert 0 <= claim.fate_unknown_seconds < 60
 
 
 async def test_a_live_lease_is_left_alone(host: Host, store: OutboxStore) -> None:
@@ -135,6 +168,61 @@ class TestWaking:
         await store.settle([verdict, _done(claims[parent])])
         assert host.state(child)["phase"] == Phase.READY
 
+    async def test_a_prerequisite_that_nobody_enqueued_is_enqueued_though_the_process_dies_right_after(
+        self, host: Host, store: OutboxStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(OutboxStore, "_wake_after", _dies)
+        parent, child = uuid4(), host.add_customer()
+        wait = protocol.Wait(Awaited.INVOICE, parent)
+        with pytest.raises(InterruptedError):
+            await store.settle([protocol.waiting(await claim_one(store), wait, "invoice 1", read_zoho_id=None)])
+        assert host.state(child)["phase"] == Phase.WAITING
+        entry = host.entry(parent)
+        assert (entry["entity_type"], entry["change"], entry["origin"], entry["priority"]) == (
+            "invoice",
+            "related",
+            "child",
+            Urgency.LIVE,
+        )
+
+    async def test_one_that_is_known_is_not_enqueued_again(self, host: Host, store: OutboxStore) -> None:
+        parent, child = host.add_customers(2)
+        claims = {claim.entity_id: claim for claim in await claim_all(store)}
+        wait = protocol.Wait(Awaited.CUSTOMER, parent)
+        await store.settle([protocol.waiting(claims[child], wait, "customer 1", read_zoho_id=None)])
+        assert len(host.entries(parent)) == 1
+
+    async def test_what_an_end_unblocks_is_enqueued_once_though_the_process_dies_right_after(
+        self, host: Host, store: OutboxStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(OutboxStore, "_wake_after", _dies)
+        other = uuid4()
+        host.add_customers(2)
+        verdicts = [
+            protocol.done(
+                claim,
+                Outcome.SENT,
+                zoho_id=str(number),
+                read_zoho_id=None,
+                sent_hash="x:active",
+                unblocks=[(EntityType.INVOICE, other)],
+            )
+            for number, claim in enumerate(await claim_all(store))
+        ]
+        with pytest.raises(InterruptedError):
+            await store.settle(verdicts)
+        entry = host.entry(other)
+        assert (entry["entity_type"], entry["change"], entry["origin"]) == ("invoice", "related", "child")
+
+    async def test_a_refused_settlement_enqueues_nothing_for_others(self, host: Host, store: OutboxStore) -> None:
+        customer, other = host.add_customer(), uuid4()
+        claim = await claim_one(store)
+        host.pass_time(customer, 1000)
+        await store.reclaim()
+        verdict = replace(_done(claim), unblocks=((EntityType.INVOICE, other),))
+        assert (await store.settle([verdict])).refused
+        assert host.entries(other) == []
+
     async def test_the_sweep_wakes_whom_a_crash_forgot(self, host: Host, store: OutboxStore) -> None:
         parent = host.add_customer()
         await store.settle([_done(await claim_one(store))])
@@ -176,6 +264,11 @@ class TestWaking:
         await store.write_back()
         assert host.shown(customer) == ("pending", "waiting for customer 1")
         assert len(host.entries(customer)) == 1
+
+
+async def _dies(*_: object) -> None:
+    """The process ends when its settlement is committed."""
+    raise InterruptedError
 
 
 def _waiting_child(host: Host, parent: UUID) -> UUID:

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import pytest
 import structlog
 
-from outbox.logs import REDACTED, DroppingLogger, Event, Redactor, configure_logging
+from outbox.logs import REDACTED, DroppingLogger, Event, Redactor, configure_logging, is_journal
 from outbox.settings import LogFormat, LogLevel
 
 SECRET = 'pass"word-ü-of-the-database'
@@ -153,7 +153,7 @@ def test_a_terminal_gets_console_lines_and_a_pipe_json() -> None:
 def test_a_reader_that_went_away_does_not_end_the_process() -> None:
     program = (
         "import sys, structlog\n"
-        "from outbox.logs import Event, Redactor, configure_logging\n"
+        "from outbox.logs import is_journal, Event, Redactor, configure_logging\n"
         "from outbox.settings import LogFormat, LogLevel\n"
         "configure_logging(level=LogLevel.INFO, log_format=LogFormat.JSON, stream=sys.stdout,"
         " redactor=Redactor())\n"
@@ -195,3 +195,26 @@ def test_short_values_are_hidden_by_their_key_and_do_not_eat_words() -> None:
     assert redactor.text("this is whole") == "this is whole"
     assert redactor.value({"password": "is"}) == {"password": REDACTED}
     assert "is" not in repr(redactor).split()
+
+
+def test_lines_for_systemds_journal_carry_their_level_before_them() -> None:
+    program = (
+        "import os, sys, structlog\n"
+        "behind = os.fstat(1)\n"
+        "os.environ['JOURNAL_STREAM'] = f'{behind.st_dev}:{behind.st_ino}'\n"
+        "from outbox.logs import *\n"
+        "from outbox.settings import LogFormat, LogLevel\n"
+        "configure_logging(level=LogLevel.INFO, log_format=LogFormat.JSON, stream=sys.stdout, redactor=Redactor())\n"
+        "structlog.get_logger().info('one')\n"
+        "structlog.get_logger().warning('two')\n"
+        "structlog.get_logger().error('three')\n"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert [line[:4] for line in said.splitlines()] == ["<6>{", "<4>{", "<3>{"]
+
+
+def test_elsewhere_they_do_not() -> None:
+    with open("/dev/null", "w") as nothing:  # noqa: PTH123
+        assert not is_journal(nothing, {"JOURNAL_STREAM": "8:1"})
+        assert not is_journal(nothing, {})
+    assert not is_journal(io.StringIO(), {"JOURNAL_STREAM": "8:1"})

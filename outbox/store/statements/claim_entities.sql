@@ -33,6 +33,10 @@ SET
     urgency = least(state.urgency, 10),
     -- </no next>
     arrived_since_claim = false,
+    -- Of a moment to come: the wall clock was put back since (failures.md, 21). Counted from now, which is too long by what
+    -- has passed, and never too short.
+    fate_unknown_at = CASE WHEN state.fate_unknown_at > clock_timestamp() THEN clock_timestamp() ELSE state.fate_unknown_at END,
+    clean_look_at = CASE WHEN state.clean_look_at > clock_timestamp() THEN clock_timestamp() ELSE state.clean_look_at END,
     waits_for_type = NULL,
     waits_for_id = NULL
 FROM due
@@ -60,6 +64,7 @@ RETURNING
     state.host_deleted_at,
     state.write_back_zoho_id IS NOT NULL                                        AS id_not_written,
     state.last_error,
+    state.taken_over,
     installation.look_first_since IS NOT NULL
         OR installation.timeline IS DISTINCT FROM here.timeline                 AS look_first,
     installation.system_identifier IS DISTINCT FROM here.system_identifier

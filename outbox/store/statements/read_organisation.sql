@@ -34,6 +34,8 @@ SELECT
             AND NOT COALESCE(organisation.throttled_until > clock_timestamp(), false),
         false
     ) AS probe_due,
-    organisation.last_good_reply_at
+    organisation.last_good_reply_at,
+    organisation.told,
+    COALESCE(organisation.stop_told_until <= clock_timestamp(), false) AS stop_is_over
 FROM zoho_outbox_private.organisation AS organisation
 WHERE organisation.only_row

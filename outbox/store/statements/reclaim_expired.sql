@@ -8,14 +8,19 @@ WITH expired AS MATERIALIZED (
         state.attempts,
         state.fate_unknown_at,
         state.zoho_id,
-        -- Its beginning is protocol.DIED: what was taken over is sent alone.
         CASE
             WHEN state.fate_unknown_at IS NOT NULL
                 THEN 'fate unknown, daemon died: a create had left; it is looked for before another one leaves'
             ELSE 'fate unknown, daemon died: sent again'
         END AS why
     FROM zoho_outbox_private.entity_state AS state
-    WHERE state.phase = 'leased' AND state.lease_until < clock_timestamp()
+    WHERE state.phase = 'leased'
+        AND (
+            state.lease_until < clock_timestamp()
+            -- Longer than any lease lasts: the wall clock was put back since (failures.md, 21). A holder that lives has
+            -- renewed it by now, or is refused, and what it sent is sent again.
+            OR state.lease_until > clock_timestamp() + make_interval(secs => 2 * %(lease_seconds)s)
+        )
     ORDER BY state.entity_id
     LIMIT %(batch)s
     FOR UPDATE OF state SKIP LOCKED
@@ -32,7 +37,8 @@ returned AS (
         arrived_since_claim = false,
         -- What was last sent is in doubt: an edit that is taken back must not look unchanged.
         sent_hash = CASE WHEN state.sent_hash IS NOT NULL THEN '?:?' END,
-        last_error = expired.why
+        last_error = expired.why,
+        taken_over = true
     FROM expired
     WHERE state.entity_id = expired.entity_id AND state.entity_type = expired.entity_type
     RETURNING state.entity_type, state.entity_id

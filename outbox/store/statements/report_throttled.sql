@@ -1,4 +1,11 @@
 -- Zoho asked for silence: all replicas and commands keep it. A longer silence that was asked for already stands.
+-- Each refusal is counted on its day; in a table of its own, so that no permit waits for this.
+WITH hit AS (
+    INSERT INTO zoho_outbox_private.rate_limit_day AS day (day, hits, last_at, last_why)
+    VALUES ((clock_timestamp() AT TIME ZONE %(time_zone)s)::date, 1, clock_timestamp(), %(why)s)
+    ON CONFLICT (day) DO UPDATE
+    SET hits = day.hits + 1, last_at = EXCLUDED.last_at, last_why = EXCLUDED.last_why
+)
 UPDATE zoho_outbox_private.organisation AS organisation
 SET
     throttled_at = CASE
@@ -17,8 +24,4 @@ SET
         END
     ),
     throttled_why = %(why)s
-FROM (SELECT earlier.* FROM zoho_outbox_private.organisation AS earlier WHERE earlier.only_row FOR UPDATE) AS earlier
 WHERE organisation.only_row
-RETURNING
-    organisation.throttled_until,
-    COALESCE(earlier.throttled_until > clock_timestamp(), false) AS was_throttled

@@ -4,7 +4,13 @@
 -- multiplies them, and compiles this statement for half a second (JIT; measured 498 ms, 0.5 ms with it).
 -- The budget row is locked by lock_budget.sql before, so each asker sees what the one before it took.
 WITH budget AS MATERIALIZED (
-    SELECT budget.next_free_at, budget.day, budget.requests
+    SELECT
+        budget.next_free_at,
+        budget.day,
+        budget.requests,
+        budget.wanted_urgency,
+        budget.wanted_until,
+        budget.wanted_by
     FROM zoho_outbox_private.request_budget AS budget
     LIMIT 1
     FOR UPDATE OF budget
@@ -13,9 +19,33 @@ clock AS MATERIALIZED (
     -- After the lock: waiting for it takes time.
     SELECT
         now.now,
-        budget.next_free_at,
+        -- Further ahead than permits can have put it: the wall clock was put back since (failures.md, 21), and nobody would
+        -- send until it has caught up. One token then, and the rate from there.
+        CASE
+            WHEN budget.next_free_at > now.now + make_interval(secs => %(seconds_apart)s * (%(burst)s + %(max_concurrency)s))
+                THEN now.now + make_interval(secs => %(seconds_apart)s * (%(burst)s - 1))
+            ELSE budget.next_free_at
+        END                                                                     AS next_free_at,
         today.today,
         CASE WHEN budget.day = today.today THEN budget.requests ELSE 0 END      AS requests,
+        -- Of the same process the most urgent asks first: who was cancelled there must not stand in its own way.
+        COALESCE(
+            budget.wanted_urgency < %(urgency)s
+                AND budget.wanted_until > now.now
+                -- Later than anybody can have meant: put back, as above.
+                AND budget.wanted_until
+                    <= now.now + make_interval(secs => 1 + %(seconds_apart)s * (%(burst)s + %(max_concurrency)s))
+                AND budget.wanted_by <> %(session)s,
+            false
+        )                                                                       AS outranked,
+        -- Somebody equally urgent has said already that it waits: written anew only where that is about to lapse.
+        COALESCE(
+            budget.wanted_urgency <= %(urgency)s
+                AND budget.wanted_until > now.now + interval '500 milliseconds'
+                AND budget.wanted_until
+                    <= now.now + make_interval(secs => 1 + %(seconds_apart)s * (%(burst)s + %(max_concurrency)s)),
+            false
+        )                                                                       AS is_known_to_wait,
         ((today.today + 1)::timestamp AT TIME ZONE %(time_zone)s)               AS day_ends_at
     FROM budget
     CROSS JOIN LATERAL (SELECT clock_timestamp() AS now) AS now
@@ -25,6 +55,8 @@ gate AS MATERIALIZED (
     SELECT
         clock.now,
         clock.next_free_at,
+        clock.outranked,
+        clock.is_known_to_wait,
         CASE
             WHEN organisation.paused_at IS NOT NULL THEN 'paused'
             WHEN organisation.forbidden_at IS NOT NULL AND organisation.probe_at > clock.now THEN 'forbidden'
@@ -69,6 +101,8 @@ slot AS MATERIALIZED (
     FROM zoho_outbox_private.request_slot AS slot
     CROSS JOIN gate
     WHERE gate.stopped IS NULL
+        -- Between processes the more urgent goes first, too.
+        AND NOT gate.outranked
         -- GCRA: the bucket holds `burst` tokens; a request may be ahead of its theoretical time by burst - 1 of them.
         AND (
             %(seconds_apart)s <= 0
@@ -93,17 +127,41 @@ taken AS (
 spent AS (
     UPDATE zoho_outbox_private.request_budget AS budget
     SET
-        next_free_at = greatest(budget.next_free_at, gate.now) + make_interval(secs => %(seconds_apart)s),
+        next_free_at = greatest(gate.next_free_at, gate.now) + make_interval(secs => %(seconds_apart)s),
         day = gate.today,
-        requests = gate.requests + 1
+        requests = gate.requests + 1,
+        -- For readers: zoho_explain, zoho_sync_daily.
+        time_zone = %(time_zone)s,
+        day_limit = %(day_limit)s,
+        reserve_percent = %(reserve_percent)s,
+        wanted_urgency = CASE WHEN budget.wanted_by <> %(session)s THEN budget.wanted_urgency END,
+        wanted_until = CASE WHEN budget.wanted_by <> %(session)s THEN budget.wanted_until END,
+        wanted_by = CASE WHEN budget.wanted_by <> %(session)s THEN budget.wanted_by END
     FROM gate, taken
     WHERE budget.only_row
     RETURNING budget.next_free_at
 ),
+waiting AS (
+    -- Refused for want of a token or a place: the less urgent of other processes step back until this one has asked
+    -- again. A second more than that takes; if it died meanwhile, the bucket keeps the tokens of that second.
+    UPDATE zoho_outbox_private.request_budget AS budget
+    SET
+        wanted_urgency = %(urgency)s,
+        wanted_until = greatest(gate.next_free_at - make_interval(secs => %(seconds_apart)s * (%(burst)s - 1)), gate.now)
+            + interval '1 second',
+        wanted_by = %(session)s
+    FROM gate
+    WHERE budget.only_row
+        AND gate.stopped IS NULL
+        AND NOT gate.outranked
+        AND NOT gate.is_known_to_wait
+        AND NOT EXISTS (SELECT FROM taken)
+    RETURNING budget.wanted_until
+),
 counted AS (
-    INSERT INTO zoho_outbox_private.day_budget AS used (day, urgency, requests)
-    SELECT gate.today, %(urgency)s, 1 FROM gate, taken
-    ON CONFLICT (day, urgency) DO UPDATE SET requests = used.requests + 1
+    INSERT INTO zoho_outbox_private.day_budget AS used (day, urgency, requests, day_limit)
+    SELECT gate.today, %(urgency)s, 1, %(day_limit)s FROM gate, taken
+    ON CONFLICT (day, urgency) DO UPDATE SET requests = used.requests + 1, day_limit = EXCLUDED.day_limit
     RETURNING used.requests
 ),
 probed AS (
@@ -128,6 +186,7 @@ SELECT
     (SELECT count(*) FROM counted)                                          AS counted,
     (SELECT count(*) FROM probed)                                           AS probed,
     (SELECT count(*) FROM spent)                                            AS spent,
+    (SELECT count(*) FROM waiting)                                          AS waiting,
     greatest(
         0,
         EXTRACT(EPOCH FROM greatest(gate.next_free_at, gate.now) - gate.now) - %(seconds_apart)s * (%(burst)s - 1)

@@ -148,13 +148,17 @@ async def test_each_refusal_names_its_mend_and_asks_no_more(
     error: str, problem: CredentialsProblem, names: str
 ) -> None:
     async with scripted_client(nothing_sent, [httpx.Response(200, json={"error": error})]) as it:
-        for _ in range(3):
-            with pytest.raises(CredentialsRefused) as caught:
+        with pytest.raises(CredentialsRefused) as caught:
+            await it.tokens.current()
+        assert caught.value.problem is problem
+        assert names in caught.value.advice
+        assert caught.value.failure.failure_class is FailureClass.AUTH
+        assert not caught.value.failure.request_left
+        for _ in range(2):
+            # Nobody is asked: no news, and no refusal of what another process may have mended.
+            with pytest.raises(SendingStopped, match=names) as stopped:
                 await it.tokens.current()
-            assert caught.value.problem is problem
-            assert names in caught.value.advice
-            assert caught.value.failure.failure_class is FailureClass.AUTH
-            assert not caught.value.failure.request_left
+            assert stopped.value.until is not None
         assert it.script.mints == 1
         it.clock.advance(121)
         assert (await it.tokens.current()).generation == 1

@@ -1,0 +1,2 @@
+-- Stops sending.
+SELECT public.zoho_outbox_pause(%(reason)s) AS said

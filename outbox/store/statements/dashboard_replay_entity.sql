@@ -1,0 +1,3 @@
+-- Has one row sent again.
+SELECT replayed.id, replayed.entity_type, replayed.entity_id, replayed.status
+FROM public.zoho_outbox_replay_entity(%(entity_type)s, %(entity_id)s) AS replayed

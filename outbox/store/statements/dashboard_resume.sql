@@ -1,0 +1,2 @@
+-- Ends a pause.
+SELECT public.zoho_outbox_resume() AS said
