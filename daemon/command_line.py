@@ -179,13 +179,14 @@ def explain(entity_type: Type, row_id: Id, as_json: Json = False) -> int:
     """
     from outbox.commands import explain as command
     from outbox.commands.identify import parse_id
+    from outbox.settings import load_settings
 
     wanted = parse_id(entity_type, row_id)
-    settings = _database_settings()
+    settings = load_settings(required=command.ExplainSettings)
 
     async def work() -> int:
         explanation = await command.explain(settings, entity_type, wanted)
-        _print(_json(explanation.as_json()) if as_json else explanation.as_text())
+        _print(explanation.as_json_text() if as_json else explanation.as_text())
         return DONE
 
     return _run(work)
@@ -329,6 +330,78 @@ def resume() -> int:
     return _run(work)
 
 
+@app.command("health-check")
+def health_check(
+    detailed: Annotated[
+        bool, typer.Option("--detailed", help="Ask Zoho too, and show the figures of a week and a month.")
+    ] = False,
+    email: Annotated[bool, typer.Option("--email", help="Also send the report to ALERT_URLS.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Whether all is well: database, last 24 hours, Zoho, data.
+
+    Exit status: 0 healthy or degraded, 1 unhealthy, 2 wrong use, 3 could not tell. Every threshold is a setting of its
+    own, HEALTH_*. A request to Zoho is spent only where the last good reply is over an hour old, or with --detailed.
+    """
+    from outbox.commands.health import report as command
+    from outbox.commands.health.findings import CouldNot, HealthSettings
+    from outbox.settings import Settings, SettingsError, load_settings
+
+    settings = load_settings(required=HealthSettings)
+    sending: Settings | CouldNot
+    try:
+        sending = load_settings(required=Settings)
+    except SettingsError as lacking:
+        why = f"a request to it needs every setting ({lacking.problems[0]})"
+        sending = CouldNot(why, "Run it with the daemon's settings: ZOHO_OUTBOX_ENV_FILE names their file.")
+    redactor = _quiet(settings if isinstance(sending, CouldNot) else sending)
+    if email:
+        from outbox.commands.alert.receivers import receivers, tell
+
+        # Before anything else: an address that cannot be used is wrong use.
+        to = receivers(settings.alert_urls)
+
+    async def work() -> int:
+        report = await command.check(settings, sending, detailed=detailed, on_secret=redactor.register)
+        _print(_json(report.as_json()) if as_json else report.as_text())
+        if not email:
+            return report.exit_status
+        message = report.as_message()
+        missed = [receiver.shown for receiver in to if not await tell(receiver, message)]
+        for shown in missed:
+            _report(f"{shown} did not take the report: check that entry of ALERT_URLS and the way there")
+        return FAILED if missed else report.exit_status
+
+    return _run(work)
+
+
+@app.command("alert-failed")
+def alert_failed(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell nobody; print what would be told, and to whom.")
+    ] = False,
+) -> int:
+    """Tells ALERT_URLS what has failed since the last alert, and what has recovered.
+
+    Grouped by cause: how many, an example, the fix. Nothing twice. Exit status 1 where a receiver did not take it; it
+    is told the next time.
+    """
+    from outbox.commands.alert import telling as command
+    from outbox.commands.alert.receivers import receivers
+    from outbox.commands.health.findings import HealthSettings
+    from outbox.settings import load_settings
+
+    settings = load_settings(required=HealthSettings)
+    _quiet(settings)
+    to = receivers(settings.alert_urls)
+
+    async def work() -> int:
+        done = await command.alert(settings, to, dry_run=dry_run, show=_print, report=_report)
+        return DONE if done else FAILED
+
+    return _run(work)
+
+
 @app.command()
 def doctor(
     accept_database: Annotated[
@@ -344,16 +417,32 @@ def doctor(
             help="ZOHO_RECURRING_BILLING as it is set now; lists what that bills twice or leaves unbilled.",
         ),
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="Try what nobody knows of Zoho's API, in an organisation that says mode=test, and remember it.",
+        ),
+    ] = False,
+    as_json: Json = False,
 ) -> int:
-    """Accepts a database that was refused as a clone or a copy, or another ZOHO_RECURRING_BILLING."""
-    from outbox.commands import doctor as command
+    """Checks settings, database and Zoho, one line each with the mend.
+
+    Writes nothing but token and budget. Exit 0 all well (warnings may be), 1 something failed or could not be checked.
+
+    With --accept-database, --accept-billing-mode or --probe nothing is checked: the first two end a refusal to start.
+    """
+    from outbox.commands.doctor import accepting as command
     from outbox.commands.failures import WrongUse
 
-    if accept_database == accept_billing_mode:
-        raise WrongUse(
-            "say what to do: --accept-database makes this database the one that sends; --accept-billing-mode lets "
-            "another ZOHO_RECURRING_BILLING hold"
-        )
+    if sum((accept_database, accept_billing_mode, probe)) > 1:
+        raise WrongUse("choose one of --accept-database, --accept-billing-mode and --probe")
+    if as_json and (accept_database or accept_billing_mode):
+        raise WrongUse("--json goes with doctor alone and with --probe; what is accepted is told in words")
+    if probe:
+        return _probe(as_json=as_json)
+    if not (accept_database or accept_billing_mode):
+        return _diagnose(as_json=as_json)
     if accept_billing_mode:
         from outbox.commands.billing_mode import BillingSettings
         from outbox.settings import load_settings
@@ -370,6 +459,65 @@ def doctor(
     async def work() -> int:
         _print(await command.accept_database(settings))
         return DONE
+
+    return _run(work)
+
+
+def _probe(*, as_json: bool) -> int:
+    """``doctor --probe``."""
+    import anyio
+
+    from outbox.clock import SystemClock
+    from outbox.commands.doctor.probing import probe
+    from outbox.commands.doctor.questions import ProbeAnswer
+
+    settings, redactor = _settings()
+
+    def show(answer: ProbeAnswer) -> None:
+        if not as_json:
+            _print(redactor.text(f"{answer.answer:<10}  {answer.question:<26}  {answer.said}"))
+            sys.stdout.flush()
+
+    async def work() -> int:
+        probed = await probe(settings, clock=SystemClock(), sleep=anyio.sleep, show=show, on_secret=redactor.register)
+        _print(_json(probed.as_json()) if as_json else redactor.text(probed.summary()))
+        return DONE if probed.well else FAILED
+
+    return _run(work)
+
+
+def _diagnose(*, as_json: bool) -> int:
+    """``doctor`` without options."""
+    import io
+
+    from outbox.clock import SystemClock
+    from outbox.commands.doctor.examination import diagnose
+    from outbox.commands.doctor.findings import Finding
+    from outbox.commands.doctor.settings import gather
+    from outbox.logs import Redactor, configure_logging
+    from outbox.settings import LogLevel
+
+    given = gather()
+    redactor = Redactor(given.secret_values())
+    # What a log would say of a refused token the findings say, with the mend.
+    log = sys.stderr if given.base.log_level is LogLevel.DEBUG else io.StringIO()
+    configure_logging(level=given.base.log_level, log_format=given.base.log_format, stream=log, redactor=redactor)
+
+    def show(finding: Finding) -> None:
+        if not as_json:
+            _print(finding.redacted(redactor.text).as_text())
+            sys.stdout.flush()
+
+    async def work() -> int:
+        diagnosis = await diagnose(
+            given,
+            clock=SystemClock(),
+            show=show,
+            stage=lambda what: _report(f"checking {what} …"),
+            on_secret=redactor.register,
+        )
+        _print(_json(diagnosis.redacted(redactor.text).as_json()) if as_json else diagnosis.summary())
+        return DONE if diagnosis.well else FAILED
 
     return _run(work)
 
@@ -407,14 +555,33 @@ def backfill(  # noqa: PLR0917 - options, which nobody gives by position
     skip_subscriptions: Annotated[bool, typer.Option("--skip-subscriptions", help="Leave subscriptions out.")] = False,
     skip_invoices: Annotated[bool, typer.Option("--skip-invoices", help="Leave invoices out.")] = False,
     skip_payments: Annotated[bool, typer.Option("--skip-payments", help="Leave payments out.")] = False,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Print what taking the first backfill out of Zoho again would do; change nothing."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --undo, while sending is paused: do it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --undo: print JSON.")] = False,
 ) -> int:
     """Brings rows to Zoho that have no Zoho id, whatever their status.
 
     Customers first, then what hangs on them; each type is followed to its rest. With a running daemon or alone. May be
     interrupted and begun again: nothing is sent twice. Exit status 1 where something is dead at its end.
+
+    With --undo --yes what backfills created is taken out of Zoho again, payments first, and the rows forget it; what
+    was there before is let go. Exit status 1 where something had to be left.
     """
     from outbox.commands.failures import WrongUse
 
+    if undo:
+        if (
+            types is not BackfillTypes.ALL
+            or dry_run
+            or any((skip_customers, skip_subscriptions, skip_invoices, skip_payments))
+        ):
+            raise WrongUse("--undo concerns everything that backfills created: give it alone, or with --yes and --json")
+        return _undo(yes=yes, as_json=as_json)
+    if yes or as_json:
+        raise WrongUse("--yes and --json go with --undo: zoho-outbox backfill --undo --yes")
     skipped = {
         EntityType.CUSTOMER: skip_customers,
         EntityType.SUBSCRIPTION: skip_subscriptions,
@@ -433,6 +600,94 @@ def backfill(  # noqa: PLR0917 - options, which nobody gives by position
             settings, chosen, batch_size=batch_size, dry_run=dry_run, show=_print, on_secret=redactor.register
         )
     )
+
+
+def _undo(*, yes: bool, as_json: bool) -> int:
+    """``backfill --undo``."""
+    from outbox.commands.undo import removal as command
+
+    if not yes:
+        asked = _database_settings()
+
+        async def tell() -> int:
+            plan = await command.plan_undo(asked)
+            _print(_json(plan.as_json()) if as_json else plan.as_text())
+            if plan.has_work and not as_json:
+                _print(plan.next_step)
+            return DONE
+
+        return _run(tell)
+    settings, redactor = _settings()
+
+    def show(done: Any) -> None:
+        _report(redactor.text(f"{done.item.named}: {done.what}"))
+
+    async def work() -> int:
+        async with command.open_undo(settings, on_secret=redactor.register) as undo:
+            if not as_json:
+                _print(undo.plan.as_text())
+            undone = await undo.run(show)
+        if as_json:
+            _print(_json({"plan": undo.plan.as_json(), **undone.as_json()}))
+        else:
+            _print(redactor.text("\n" + undone.as_text()))
+        return FAILED if undone.failed else DONE
+
+    return _run(work)
+
+
+@app.command()
+def reconcile(
+    entity_type: Annotated[
+        EntityType | None,
+        typer.Argument(metavar="[TYPE]", help="customer, subscription, invoice or payment; all where none is named"),
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every record whole: a request each.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Have rows sent again where that is safe; what needs a person is named.")
+    ] = False,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a line for each finding.")] = False,
+) -> int:
+    """Compares the database with Zoho and names every difference by kind.
+
+    Reads Zoho's lists, and single records where a list shows a difference, at the lowest urgency. Stopped by the day's
+    limit or by Ctrl-C, it goes on when it is called again. Exit status 1 where anything differs or was not compared.
+    """
+    from outbox.assembly import CONNECTIONS, open_engine
+    from outbox.commands import reconcile as command
+    from outbox.commands.failures import WrongUse
+    from outbox.commands.opening import open_database
+
+    if as_json and as_csv:
+        raise WrongUse("choose one of --json and --csv")
+    settings, redactor = _settings()
+    types = tuple(EntityType) if entity_type is None else (entity_type,)
+    told = ""
+
+    def show(progress: Any) -> None:
+        nonlocal told
+        part = progress.part
+        words = f"{part.entity_type}s: {part.stage}"
+        if words != told:
+            told = words
+            _report(f"{words} ({progress.requests} requests so far)")
+
+    async def work() -> int:
+        async with (
+            open_database(settings, connections=CONNECTIONS) as database,
+            open_engine(settings, database, kind="command", on_secret=redactor.register) as engine,
+        ):
+            result = await command.reconcile(engine, types, deep=deep, fix=fix, say=_report, show=show)
+        if as_csv:
+            _print(result.as_csv().rstrip())
+        else:
+            _print(_json(result.as_json()) if as_json else result.as_text())
+        if result.stopped is not None and (as_csv or as_json):
+            _report(f"not finished: {result.stopped}")
+        return DONE if result.is_clean else FAILED
+
+    return _run(work)
 
 
 @app.command("simulate-zoho")
@@ -506,15 +761,22 @@ def _database_settings() -> "DatabaseSettings":
 
 def _settings() -> "tuple[Settings, Redactor]":
     """Everything that sending needs. What is logged goes to stderr; changes of state only where they are asked for."""
-    from outbox.logs import Redactor, configure_logging
-    from outbox.settings import LogFormat, LogLevel, Settings, load_settings
+    from outbox.settings import Settings, load_settings
 
     settings = load_settings(required=Settings)
+    return settings, _quiet(settings)
+
+
+def _quiet(settings: "DatabaseSettings") -> "Redactor":
+    """Logs go to stderr, changes of state only where they are asked for."""
+    from outbox.logs import Redactor, configure_logging
+    from outbox.settings import LogFormat, LogLevel
+
     redactor = Redactor(settings.secret_values())
     level = LogLevel.WARNING if settings.log_level is LogLevel.INFO else settings.log_level
     log_format = settings.log_format or LogFormat.CONSOLE
     configure_logging(level=level, log_format=log_format, stream=sys.stderr, redactor=redactor)
-    return settings, redactor
+    return redactor
 
 
 def _run(work: Callable[[], Awaitable[int]]) -> int:

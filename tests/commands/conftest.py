@@ -241,6 +241,17 @@ def commands() -> Iterator[Prestarted]:
 
 
 @pytest.fixture
+def at_once(commands: Prestarted) -> Callable[..., Said]:
+    """:func:`type_command` without the wait for the imports."""
+
+    def run(*words: str, **settings: str) -> Said:
+        code, out, err = commands.run(words, environment(**settings))
+        return Said(code, out.decode(), err.decode())
+
+    return run
+
+
+@pytest.fixture
 def console(migrated_database: Database, zoho: RunningSimulator, commands: Prestarted) -> Console:
     return Console(migrated_database, zoho.environment, commands)
 

@@ -2,17 +2,20 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from daemon.command_line import DONE, FAILED, WRONG_USE
 from outbox import __version__
-from tests.commands.conftest import COMMAND, ROOT, environment, type_command
+from tests.commands.conftest import COMMAND, ROOT, Said, environment, type_command
 from tests.host.databases import Database, Databases
 from tests.host.shapes import HostShape
 from tests.migration.migrated import DAEMON
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+Typing = Callable[..., Said]
+
 COMMANDS = (
     "run",
     "migrate",
@@ -24,6 +27,9 @@ COMMANDS = (
     "retry-failed",
     "pause",
     "resume",
+    "health-check",
+    "alert-failed",
+    "reconcile",
     "doctor",
     "simulate-zoho",
     "demo",
@@ -46,14 +52,14 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command: str) -> None:
-    said = type_command(command, "--help")
+def test_every_command_has_help(command: str, at_once: Typing) -> None:
+    said = at_once(command, "--help")
     assert (said.code, said.err) == (DONE, "")
     assert said.out.startswith(f"Usage: zoho-outbox {command}")
 
 
-def test_version() -> None:
-    assert type_command("--version").out == f"zoho-outbox {__version__}\n"
+def test_version(at_once: Typing) -> None:
+    assert at_once("--version").out == f"zoho-outbox {__version__}\n"
 
 
 @pytest.mark.parametrize(
@@ -102,32 +108,31 @@ def test_version() -> None:
             "--drop-zoho-ids goes with rollback: zoho-outbox migrate rollback --drop-zoho-ids",
         ),
         (
-            ["doctor"],
-            "say what to do: --accept-database makes this database the one that sends; --accept-billing-mode lets "
-            "another ZOHO_RECURRING_BILLING hold",
+            ["doctor", "--accept-database", "--accept-billing-mode"],
+            "choose one of --accept-database, --accept-billing-mode and --probe",
         ),
     ],
 )
-def test_wrong_use_is_one_line_and_exit_2_before_any_connection(words: list[str], said: str) -> None:
-    answer = type_command(*words, DATABASE_URL=NOWHERE)
+def test_wrong_use_is_one_line_and_exit_2_before_any_connection(words: list[str], said: str, at_once: Typing) -> None:
+    answer = at_once(*words, DATABASE_URL=NOWHERE)
     assert (answer.code, answer.out, answer.err) == (WRONG_USE, "", f"{said}\n")
 
 
-def test_no_command_is_wrong_use_and_shows_the_help() -> None:
-    said = type_command()
+def test_no_command_is_wrong_use_and_shows_the_help(at_once: Typing) -> None:
+    said = at_once()
     assert (said.code, said.out) == (WRONG_USE, "")
     assert said.err.startswith("Usage: zoho-outbox")
 
 
 @pytest.mark.parametrize("words", [["status"], ["migrate"], ["pause"], ["explain", "customer", "CT-1"]])
-def test_a_missing_setting_is_named_and_exit_2(words: list[str]) -> None:
-    said = type_command(*words)
+def test_a_missing_setting_is_named_and_exit_2(words: list[str], at_once: Typing) -> None:
+    said = at_once(*words)
     assert (said.code, said.out, said.err) == (WRONG_USE, "", "DATABASE_URL: required, and not set\n")
 
 
 @pytest.mark.parametrize("words", [["sync", "customer", "CT-1"], ["find", "invoice"], ["retry-failed"]])
-def test_every_missing_setting_of_a_command_that_needs_them_all_is_named(words: list[str]) -> None:
-    said = type_command(*words, DATABASE_URL=NOWHERE)
+def test_every_missing_setting_of_a_command_that_needs_them_all_is_named(words: list[str], at_once: Typing) -> None:
+    said = at_once(*words, DATABASE_URL=NOWHERE)
     assert said.code == WRONG_USE
     assert [line.partition(":")[0] for line in said.err.splitlines()] == [
         "ZOHO_CLIENT_ID",
@@ -137,8 +142,8 @@ def test_every_missing_setting_of_a_command_that_needs_them_all_is_named(words: 
     ]
 
 
-def test_a_malformed_limit_is_named_by_status() -> None:
-    said = type_command("status", DATABASE_URL=NOWHERE, ZOHO_DAILY_REQUEST_LIMIT="many", ZOHO_TIME_ZONE="Mars/Base")
+def test_a_malformed_limit_is_named_by_status(at_once: Typing) -> None:
+    said = at_once("status", DATABASE_URL=NOWHERE, ZOHO_DAILY_REQUEST_LIMIT="many", ZOHO_TIME_ZONE="Mars/Base")
     assert said.code == WRONG_USE
     assert [line.partition(":")[0] for line in said.err.splitlines()] == ["ZOHO_DAILY_REQUEST_LIMIT", "ZOHO_TIME_ZONE"]
 
@@ -147,8 +152,8 @@ def test_a_malformed_limit_is_named_by_status() -> None:
     "words",
     [["status"], ["migrate", "--check"], ["pause"], ["explain", "customer", "CT-1"], ["retry-failed", "--dry-run"]],
 )
-def test_an_absent_database_is_one_line_and_exit_1(words: list[str]) -> None:
-    said = type_command(*words, DATABASE_URL=NOWHERE)
+def test_an_absent_database_is_one_line_and_exit_1(words: list[str], at_once: Typing) -> None:
+    said = at_once(*words, DATABASE_URL=NOWHERE)
     assert (said.code, said.out) == (FAILED, "")
     assert said.err.startswith("the database cannot be reached: ")
     assert said.err.endswith("; check DATABASE_URL and the server\n")
@@ -156,22 +161,24 @@ def test_an_absent_database_is_one_line_and_exit_1(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["status"], ["explain", "customer", "CT-1"], ["doctor", "--accept-database"]])
-def test_an_unmigrated_database_is_refused_with_the_command_to_run(host_database: Database, words: list[str]) -> None:
-    said = type_command(*words, DATABASE_URL=host_database.dsn())
+def test_an_unmigrated_database_is_refused_with_the_command_to_run(
+    host_database: Database, words: list[str], at_once: Typing
+) -> None:
+    said = at_once(*words, DATABASE_URL=host_database.dsn())
     assert (said.code, said.out) == (FAILED, "")
     assert said.err == "the database is not migrated: run zoho-outbox migrate\n"
 
 
-def test_pause_needs_the_migration_too(host_database: Database) -> None:
-    said = type_command("pause", DATABASE_URL=host_database.dsn())
+def test_pause_needs_the_migration_too(host_database: Database, at_once: Typing) -> None:
+    said = at_once("pause", DATABASE_URL=host_database.dsn())
     assert (said.code, said.out) == (FAILED, "")
     assert said.err.startswith("the database is not migrated (")
     assert said.err.endswith("run zoho-outbox migrate\n")
 
 
-def test_a_database_that_is_no_host_is_refused_by_the_tables_it_lacks(databases: Databases) -> None:
+def test_a_database_that_is_no_host_is_refused_by_the_tables_it_lacks(databases: Databases, at_once: Typing) -> None:
     with databases.fresh() as empty:
-        said = type_command("status", DATABASE_URL=empty.dsn())
+        said = at_once("status", DATABASE_URL=empty.dsn())
     assert (said.code, said.out) == (FAILED, "")
     assert "public.customers, public.customer_services" in said.err
     assert len(said.err.splitlines()) == 1

@@ -1,12 +1,14 @@
 """``explain`` as a person types it."""
 
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 
 from daemon.command_line import DONE, FAILED
-from tests.commands.conftest import Console, Host
-from tests.migration.migrated import OPERATOR
+from outbox.commands.explain import Explanation
+from tests.commands.conftest import Console, Host, type_command
+from tests.migration.migrated import DAEMON, OPERATOR
 
 pytestmark = pytest.mark.anyio
 
@@ -23,15 +25,25 @@ async def test_the_whole_story_of_a_row(console: Console, host: Host) -> None:
     assert sorted(told) == [
         "attempts",
         "awaited",
-        "entity_id",
-        "entity_type",
         "entries",
+        "id",
         "named",
+        "next",
+        "not_admitted",
+        "not_eligible",
+        "organisation",
         "row",
+        "row_is_there",
         "state",
-        "verdict",
+        "type",
+        "where",
+        "why",
+        "zoho_id",
+        "zoho_organization_id",
+        "zoho_path",
+        "zoho_url",
     ]
-    assert told["named"] == "customer CT-2025-00015"
+    assert (told["named"], told["where"], told["next"]) == ("customer CT-2025-00015", "idle", "nothing")
     (entry,) = told["entries"]
     assert (entry["status"], entry["outcome"], entry["origin"]) == ("done", "sent", "trigger")
     (attempt,) = told["attempts"]
@@ -39,8 +51,37 @@ async def test_the_whole_story_of_a_row(console: Console, host: Host) -> None:
     assert attempt["duration_ms"] >= 0
     assert sorted(told["row"]) == ["known_as", "last_sync_error", "last_synced_at", "sync_status", "zoho_id"]
     assert told["row"]["sync_status"] == "synced"
-    assert told["awaited"] is None
-    assert told["state"]["zoho_id"] == told["row"]["zoho_id"]
+    assert (told["awaited"], told["not_eligible"]) == (None, None)
+    assert told["zoho_id"] == told["state"]["zoho_id"] == told["row"]["zoho_id"]
+
+
+def test_amounts_of_payloads_are_printed_as_they_were_sent() -> None:
+    told = Explanation({"attempts": [{"request": {"body": {"amount": Decimal("799.00")}}}]}, None, None)
+    assert '"amount": 799.00' in told.as_json_text()
+
+
+async def test_it_links_to_the_record_in_zoho_s_own_pages(console: Console, host: Host) -> None:
+    host.customer("CT-1")
+    assert (await console.type("sync", "customer", "CT-1")).code == DONE
+    told = (await console.type("explain", "customer", "CT-1", "--json")).json
+    assert told["zoho_url"] is None, "Zoho is the simulator"
+    elsewhere = {"ZOHO_API_BASE_URL": "https://www.zohoapis.eu/billing/v1", "ZOHO_REGION": "eu"}
+    said = type_command("explain", "customer", "CT-1", **{**console.settings(DAEMON), **elsewhere})
+    path = f"app/{told['zoho_organization_id']}#/customers/{told['zoho_id']}"
+    assert f"  in Zoho: https://billing.zoho.eu/{path}\n" in said.out
+
+
+async def test_what_only_the_settings_know_is_added_and_said_to_be_theirs(console: Console, host: Host) -> None:
+    customer = host.customer("CT-1")
+    service = host.service(customer)
+    assert "not eligible" not in (await console.type("explain", "subscription", str(service))).out
+    by_host = await console.type("explain", "subscription", str(service), ZOHO_RECURRING_BILLING="host")
+    assert "  not eligible, by its columns and the settings here: " in by_host.out
+    as_operator = await console.type(
+        "explain", "subscription", str(service), role=OPERATOR, ZOHO_RECURRING_BILLING="host"
+    )
+    assert (as_operator.code, as_operator.err) == (DONE, "")
+    assert "not eligible" not in as_operator.out, "an operator may not read what decides"
 
 
 async def test_it_shows_no_personal_data(bare_console: Console, host: Host) -> None:
@@ -53,9 +94,10 @@ async def test_a_skipped_row_shows_the_entry_that_no_attempt_was_made_for(consol
     host.customer("CT-1", account_type="internal_test")
     assert (await console.type("sync", "customer", "CT-1")).code == FAILED
     told = (await console.type("explain", "customer", "CT-1", "--json")).json
-    assert told["verdict"].startswith("skipped: internal_test account")
+    assert told["why"].startswith("skipped: internal_test account")
     assert [(entry["status"], entry["outcome"]) for entry in told["entries"]] == [("skipped", "ineligible")]
     assert told["attempts"] == []
+    assert told["not_eligible"] is None, "it is said already"
 
 
 async def test_an_operator_asks_by_uuid_where_the_host_table_is_closed(bare_console: Console, host: Host) -> None:
@@ -65,7 +107,7 @@ async def test_an_operator_asks_by_uuid_where_the_host_table_is_closed(bare_cons
     said = await bare_console.type("explain", "customer", str(entity_id), role=OPERATOR)
     assert said.code == DONE
     assert "pending: its last change was captured" in said.out
-    assert "row       this role may not read it" in said.out
+    assert "row       status pending" in said.out, "zoho_explain runs as the owner"
     by_number = await bare_console.type("explain", "customer", "CT-1", role=OPERATOR)
     assert (by_number.code, by_number.out) == (FAILED, "")
     assert by_number.err.startswith(
@@ -104,7 +146,7 @@ async def test_each_type_is_known_by_what_people_know_it_by(bare_console: Consol
     typed = [("customer", "CT-1", customer), ("invoice", "INV-1", invoice), ("payment", "NC-1", payment)]
     for entity_type, row_id, entity_id in [*typed, ("subscription", str(service), service)]:
         said = await bare_console.type("explain", entity_type, row_id, role=OPERATOR)
-        assert (said.code, said.err) == (DONE, "")
+        assert (said.err, said.code) == ("", DONE)
         assert said.out.startswith(f"{entity_type} {row_id}  ({entity_id})\n  pending: ")
 
 
@@ -133,11 +175,12 @@ async def test_what_a_row_waits_for_is_told_with_its_own_story(console: Console,
     assert (await console.type("sync", "customer", "CT-1")).code == FAILED
     assert (await console.type("sync", "subscription", str(service))).code == FAILED
     told = (await console.type("explain", "subscription", str(service), "--json")).json
-    assert told["verdict"].startswith("waiting for customer CT-1, which is dead: the customer has no name")
-    assert (told["awaited"]["awaited"], told["awaited"]["phase"]) == ("customer", "dead")
+    assert told["why"].startswith("waiting for customer CT-1, which is dead since ")
+    assert "the customer has no name" in told["why"]
+    assert (told["awaited"]["type"], told["awaited"]["phase"]) == ("customer", "dead")
     host.rows("UPDATE public.customers SET first_name = 'Anna'")
     assert (await console.type("sync", "customer", "CT-1")).code == DONE
     assert (await console.type("sync", "subscription", str(unpublished))).code == FAILED
     said = await console.type("explain", "subscription", str(unpublished))
     assert "  waiting for package Package F-9 to be published to Zoho (its product_integrations.sync_status" in said.out
-    assert ": it is sent by itself as soon as that is done\n" in said.out
+    assert "  next: publish the package; this row is sent by itself as soon as that is done\n" in said.out

@@ -38,3 +38,8 @@ async def test_a_role_without_the_right_is_told_which_one_has_it(
     assert len(said.err.splitlines()) == 1
     assert "zoho_outbox_pause" in said.err
     assert "a member of zoho_outbox_operator" in said.err
+
+
+async def test_the_person_behind_sudo_is_recorded_where_the_daemons_login_is_used(console: Console, host: Host) -> None:
+    await console.type("pause", "--why", "stocktaking", SUDO_USER="thandi")
+    assert host.one("SELECT paused_by FROM zoho_outbox_private.organisation")["paused_by"] == "thandi"

@@ -1,0 +1,1 @@
+"""``alert-failed``: what is new, in which words, and to whom."""

@@ -1,0 +1,1 @@
+"""``doctor``: what is wrong with settings, database, pooler, Zoho and its catalogue, a line each; ``--probe``."""

@@ -1,0 +1,1 @@
+"""``backfill --undo``: takes a first backfill out of Zoho again."""

@@ -1,0 +1,1 @@
+"""Reconciliation, against books that were made wrong by hand on both sides."""
