@@ -9,6 +9,7 @@ lease's end.
 """
 
 import asyncio
+import faulthandler
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,9 +24,12 @@ from daemon.dispatcher import Dispatcher, Workers
 from daemon.listener import NAME as LISTENER
 from daemon.listener import Listener
 from daemon.supervision import Supervisor
-from daemon.systemd import Notifier
+from daemon.systemd import MORE_TIME_SECONDS, Notifier, Reporter
+from daemon.systemd import NAME as STATUS
+from daemon.web.face import Face
 from outbox import __version__
 from outbox.assembly import CONNECTIONS, Engine, open_engine
+from outbox.clock import SystemClock
 from outbox.database import Database, DatabaseUnavailable
 from outbox.database.access import connection_parameters
 from outbox.entities.registry import CAPTURES
@@ -41,18 +45,24 @@ WAIT_FOR_DATABASE_SECONDS = 3.0
 
 REFUSED = 2
 
+NEEDED = frozenset({LISTENER, dispatching.SETTLING, maintenance.HEARTBEAT, maintenance.MAINTENANCE})
+"""Loops that must have moved once before the daemon is ready."""
+
 
 async def run(settings: Settings, on_secret: Callable[..., None]) -> int:
     """Runs until a signal; returns the exit status."""
+    faulthandler.enable()  # The watchdog ends a process that hangs by SIGABRT: the journal then shows where it hung.
     log = structlog.get_logger()
     notifier = Notifier()
     database = Database(settings.database_url, application_name="zoho-outbox", connections=CONNECTIONS)
     listening = Database(settings.database_listen_url, application_name="zoho-outbox listener", connections=1)
     stop = _StopRequests()
+    face = Face(settings, Supervisor(SystemClock()))
     refusal: BaseException | None = None
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop.watch)
+            tasks.start_soon(face.serve)
             async with _fit_engine(settings, database, stop, notifier, on_secret) as engine:
                 if engine is not None:
                     log.info(
@@ -65,7 +75,7 @@ async def run(settings: Settings, on_secret: Callable[..., None]) -> int:
                         else "none, zoho_sync_logs was there before and may be readable by others",
                         sending=settings.enable_zoho_sync,
                     )
-                    await _serve(engine, listening, stop, notifier)
+                    await _serve(engine, listening, stop, notifier, face)
             tasks.cancel_scope.cancel()
     except* (Unfit, WrongDatabase) as refusals:
         refusal = next(_leaves(refusals))
@@ -75,6 +85,7 @@ async def run(settings: Settings, on_secret: Callable[..., None]) -> int:
             await listening.close()
     if refusal is not None:
         log.error(Event.DAEMON_REFUSED, reason=str(refusal))
+        notifier.send(STATUS=f"refused: {refusal}")
         return REFUSED
     log.info(Event.DAEMON_STOPPED)
     return 0
@@ -136,7 +147,7 @@ async def _fit_engine(
                     structlog.get_logger().warning(
                         Event.DATABASE_LOST, reason=str(absent).splitlines()[0], advice="waiting for it"
                     )
-                    notifier.send(STATUS="waiting for the database")
+                notifier.more_time(MORE_TIME_SECONDS, status=f"waiting for the database: {str(absent).splitlines()[0]}")
                 with anyio.move_on_after(WAIT_FOR_DATABASE_SECONDS):
                     await stop.first.wait()
         if said and engine is not None:
@@ -150,10 +161,11 @@ def _fitness(settings: Settings) -> list[str]:
         return check_fitness(connection, CAPTURES)
 
 
-async def _serve(engine: Engine, listening: Database, stop: _StopRequests, notifier: Notifier) -> None:
-    supervisor = Supervisor(engine.clock)
-    dispatcher = Dispatcher(engine, supervisor)
+async def _serve(engine: Engine, listening: Database, stop: _StopRequests, notifier: Notifier, face: Face) -> None:
+    supervisor = face.supervisor
+    dispatcher = Dispatcher(engine, supervisor, face.meter)
     listener = Listener(listening, engine.database, engine.session, supervisor, dispatcher.wake)
+    face.begun(dispatcher, listener)
     try:
         async with anyio.create_task_group() as loops:
             workers = Workers()
@@ -170,9 +182,19 @@ async def _serve(engine: Engine, listening: Database, stop: _StopRequests, notif
                 maintenance.MAINTENANCE,
                 lambda: maintenance.maintain(engine, dispatcher, supervisor),
             )
-            loops.start_soon(_feed_watchdog, supervisor, dispatcher, listener, notifier)
-            loops.start_soon(_drain_on_signal, stop, dispatcher, notifier)
-            notifier.send(READY="1", STATUS="sending")
+            reporter = Reporter(
+                notifier,
+                supervisor,
+                dispatcher,
+                listener,
+                sends=engine.settings.enable_zoho_sync,
+                needed=NEEDED,
+                vital=NEEDED | {dispatching.NAME},
+            )
+            if notifier.heard:
+                loops.start_soon(supervisor.keep, STATUS, lambda: reporter.look(engine.database, engine.organisation))
+            loops.start_soon(reporter.run)
+            loops.start_soon(_drain_on_signal, stop, dispatcher, notifier, _longest_drain(engine))
             await supervisor.keep(dispatching.NAME, lambda: dispatcher.run(workers))
             await _finish(engine, dispatcher, workers, stop)
             loops.cancel_scope.cancel()
@@ -183,9 +205,15 @@ async def _serve(engine: Engine, listening: Database, stop: _StopRequests, notif
         raise WrongDatabase(dispatcher.foreign)
 
 
-async def _drain_on_signal(stop: _StopRequests, dispatcher: Dispatcher, notifier: Notifier) -> None:
+def _longest_drain(engine: Engine) -> float:
+    """Seconds that :func:`_finish` may take, and a little: ZOHO_REQUEST_TIMEOUT_SECONDS may exceed the unit's time."""
+    return engine.settings.zoho_request_timeout_seconds + 3 * DRAIN_MARGIN_SECONDS
+
+
+async def _drain_on_signal(stop: _StopRequests, dispatcher: Dispatcher, notifier: Notifier, longest: float) -> None:
     await stop.first.wait()
-    notifier.send(STOPPING="1", STATUS="draining")
+    notifier.send(STOPPING="1")
+    notifier.more_time(longest, status=f"draining; {dispatcher.holds} in hand")
     structlog.get_logger().info(Event.DAEMON_DRAINING, holds=dispatcher.holds)
     dispatcher.drain()
 
@@ -213,19 +241,3 @@ async def _goodbye(engine: Engine) -> None:
         await engine.sessions.goodbye()
     except DatabaseUnavailable:
         return  # Its row is forgotten a day later.
-
-
-async def _feed_watchdog(
-    supervisor: Supervisor, dispatcher: Dispatcher, listener: Listener, notifier: Notifier
-) -> None:
-    """Feeds the watchdog only while every loop moves."""
-    pause = (notifier.watchdog_seconds or 20.0) / 4
-    while True:
-        stalled = supervisor.stalled
-        if stalled:
-            notifier.send(STATUS=f"stalled: {', '.join(stalled)}")
-        else:
-            hearing = "listening" if listener.hears else "polling"
-            state = "database lost" if supervisor.database_lost else f"{hearing}, {dispatcher.holds} in hand"
-            notifier.send(WATCHDOG="1", STATUS=state)
-        await anyio.sleep(pause)

@@ -119,7 +119,15 @@ class _Performance:
             if found:
                 self._view.part("Daemon's log", str(stage.daemon.keep_log()))
             return 1 if found else 0
-        self._view.look(Look(stage.psql(), stage.zoho.url, str(stage.settings_file)))
+        self._view.look(
+            Look(
+                psql=stage.psql(),
+                simulator=stage.zoho.url,
+                settings_file=str(stage.settings_file),
+                dashboard=stage.dashboard.url,
+                token=stage.dashboard.token,
+            )
+        )
         while True:
             self._watch(stage, 1.0)
 

@@ -1,7 +1,9 @@
 """The parts of the demo on one machine: started in their order, stopped in the opposite one."""
 
 import os
+import secrets
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +28,8 @@ from outbox.vocabulary import EntityType
 
 _DAEMON_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+
+LOOPBACK = "127.0.0.1"
 
 T = TypeVar("T")
 
@@ -119,6 +123,14 @@ def _books(running: RunningSimulator, planted: frozenset[str]) -> Books:
 
 
 @dataclass(frozen=True)
+class Dashboard:
+    """Where the daemon's pages are, and the token that opens them."""
+
+    url: str
+    token: str
+
+
+@dataclass(frozen=True)
 class Scene:
     """Everything that runs."""
 
@@ -128,6 +140,7 @@ class Scene:
     applications: host.Applications
     feed: Feed
     settings_file: Path
+    dashboard: Dashboard
 
     def check(self) -> None:
         """Raises :class:`SceneError` where the daemon ended by itself."""
@@ -192,8 +205,9 @@ def scene(
             "DATABASE_URL": postgres.dsn(host.DATABASE, host.DAEMON),
             **zoho.environment,
             **({} if real_limits else QUICK_SETTINGS),
-            # A second demo, or the real daemon of this machine, may have the port.
-            "OUTBOX_HTTP_LISTEN": "",
+            # A free one: a second demo, or the real daemon of this machine, may have the usual port.
+            "OUTBOX_HTTP_LISTEN": f"{LOOPBACK}:{_free_port()}",
+            "OUTBOX_ADMIN_TOKEN": secrets.token_hex(16),
         }
         operator = stack.enter_context(host.connect(postgres, host.OPERATOR))
         application = stack.enter_context(host.connect(postgres, host.APPLICATION))
@@ -204,12 +218,15 @@ def scene(
             host.Applications(application, operator),
             Feed(operator),
             _write_settings(daemon.folder, settings),
+            Dashboard(f"http://{settings['OUTBOX_HTTP_LISTEN']}/admin/zoho-sync", settings["OUTBOX_ADMIN_TOKEN"]),
         )
         # The daemon ends first: it drains while the rest still answers.
         stack.callback(daemon.stop)
         daemon.start({**_process_environment(), **settings, "LOG_FORMAT": "json", "LOG_LEVEL": "info"})
         _await_daemon(stage, operator, stop)
         report("Daemon", f"process {daemon.pid}, logged in as {host.DAEMON}, knows the organisation, listens")
+        report("Dashboard", stage.dashboard.url)
+        report("Sign in", f"with any name and the token {stage.dashboard.token}")
         yield stage
 
 
@@ -240,6 +257,14 @@ def _await_daemon(stage: Scene, connection: psycopg.Connection[tuple[Any, ...]],
                 return
             raise stage.trouble(f"the daemon did not come up in {_DAEMON_SECONDS:.0f} s")
         stop.wait(_POLL_SECONDS)
+
+
+def _free_port() -> int:
+    """One that nobody listened on a moment ago. Should somebody be quicker, the daemon says so and works on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _process_environment() -> dict[str, str]:

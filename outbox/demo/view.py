@@ -84,6 +84,8 @@ class Look:
     psql: str
     simulator: str
     settings_file: str
+    dashboard: str
+    token: str
 
 
 class View:
@@ -190,6 +192,7 @@ class View:
     def look(self, look: Look) -> None:
         """How to go on from here."""
         self.say(Text("\nIt goes on until Ctrl-C. Change something and see it travel:", style="bold"))
+        self._command("Dashboard", f"{look.dashboard}  (any name, and the token {look.token})")
         self._command("Database", look.psql)
         self._command("", "UPDATE customers SET phone = '+27 82 555 0000' WHERE account_number = 'CT-2025-00015';")
         self._command("", "UPDATE payment_transactions SET status = 'refunded' WHERE transaction_id = 'NC-10009';")
