@@ -15,6 +15,7 @@ from outbox.entities.registry import ENTITIES
 from outbox.sending.attempt import Sender
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.listing import Listings
+from outbox.sending.probed import Probed
 from outbox.sending.terms import SendingTerms
 from outbox.settings import Settings
 from outbox.store.access_token import DatabaseTokenVault
@@ -23,6 +24,7 @@ from outbox.store.catalogue import CatalogueStore
 from outbox.store.installation import Installation, verify_installation
 from outbox.store.listing import ListingStore
 from outbox.store.organisation import OrganisationStore
+from outbox.store.probe_answers import RecentAnswers
 from outbox.store.protocol import OutboxStore
 from outbox.store.sessions import SessionStore
 from outbox.vocabulary import EntityType
@@ -74,6 +76,7 @@ async def open_engine(
         terms = SendingTerms.from_settings(settings, payloads_allowed=installation.payloads_allowed)
         catalogues = Catalogues(CatalogueStore(database))
         listings = Listings(ListingStore(database, clock))
+        probed = Probed(RecentAnswers(database, settings.zoho_billing_organization_id))
         yield Engine(
             settings=settings,
             session=session,
@@ -85,7 +88,7 @@ async def open_engine(
             sessions=SessionStore(database, session, kind),
             budget=budget,
             client=client,
-            sender=Sender(client, store, organisation, clock, terms, catalogues, listings),
+            sender=Sender(client, store, organisation, clock, terms, catalogues, listings, probed=probed),
             listings=listings,
             entities=ENTITIES,
         )

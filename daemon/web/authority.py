@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import structlog
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.web.attempts import FailedAttempts
@@ -46,6 +46,15 @@ CSRF_FIELD = "csrf_token"
 CSRF_HEADER = "x-csrf-token"
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class PageRefused(Exception):  # noqa: N818 - a refusal
+    """Nobody may see or do this; :class:`daemon.web.guard.Guard` answers."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        self.message = message
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,7 @@ def is_from_elsewhere(headers: Mapping[str, str]) -> bool:
 
 
 class Gate:
-    """Before pages and API. Sets who asks in the ASGI scope, or answers in their place.
+    """Before pages and API. Sets who asks in the ASGI scope, or answers in their place; raises :class:`PageRefused`.
 
     Pages: 303 to the sign-in page where nobody is signed in, 401 where a script asks (it must not get a page for a
     table); 403 for a change without the CSRF token. API: 401, 403, and 429 where too many wrong tokens came. Without a
@@ -260,7 +269,7 @@ def _nobody(request: Request) -> Response:
 def _refusal(request: Request, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     if _is_below(request.url.path, "/api"):
         return JSONResponse({"error": message}, status, headers)
-    return PlainTextResponse(f"{message}\n", status, headers)
+    raise PageRefused(status, message)
 
 
 def is_own_page(target: str) -> bool:

@@ -10,11 +10,13 @@ from ipaddress import ip_address
 import anyio
 import structlog
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from daemon.web.authority import API, STATIC
+from daemon.web.authority import STATIC, PageRefused
 from daemon.web.forms import BodyTooLarge
+from daemon.web.refusal import refused
 from outbox.database import DatabaseUnavailable
 from outbox.logs import Event
 from outbox.settings import ListenAddress
@@ -52,6 +54,10 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+
+FILES = "public, max-age=3600"
+"""Of style, script and icon, which hold no secret: pages name them with the version, so that a newer page gets its
+own."""
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::\d{1,5})?")
 
@@ -100,26 +106,32 @@ class Guard:
         answer = _Answer(scope, send)
         host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
         if host not in self._hosts:
-            await _refusal(scope, 400, f"this host name is not served here: {host[:253]!a}")(scope, receive, answer)
+            # In plain text: a page would ask for its style under that name.
+            words = f"this host name is not served here: {host[:253]!a}\n"
+            await PlainTextResponse(words, 400)(scope, receive, answer)
             return
         try:
             with anyio.fail_after(REQUEST_SECONDS):
                 await self._with_place(scope, receive, answer)
+        except PageRefused as refusal:
+            await answer.instead(_refusal(scope, refusal.status, refusal.message), receive)
         except TimeoutError:
-            await answer.instead(_refusal(scope, 503, "this took too long; try again"), receive)
+            await answer.instead(_refusal(scope, 503, "this took too long; try again", in_doubt=True), receive)
         except BodyTooLarge:
             await answer.instead(_refusal(scope, 413, "the request is too large"), receive)
         except DatabaseUnavailable as gone:
-            await answer.instead(_refusal(scope, 503, f"the database does not answer: {gone}"), receive)
+            words = f"the database does not answer: {gone}"
+            await answer.instead(_refusal(scope, 503, words, in_doubt=True), receive)
         except Exception as error:
             if isinstance(error, ExceptionGroup) and error.split(DatabaseUnavailable)[1] is None:
                 # Several questions that were asked at once.
-                await answer.instead(_refusal(scope, 503, "the database does not answer"), receive)
+                await answer.instead(_refusal(scope, 503, "the database does not answer", in_doubt=True), receive)
                 return
             structlog.get_logger().error(
                 Event.HTTP_FAILED, method=scope["method"], path=scope["path"][:200], exc_info=error
             )
-            await answer.instead(_refusal(scope, 500, "a mistake of ours; the daemon's log says more"), receive)
+            words = "a mistake of ours; the daemon's log says more"
+            await answer.instead(_refusal(scope, 500, words, in_doubt=True), receive)
 
     async def _with_place(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in self._always:
@@ -151,9 +163,8 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
-            # Files are asked for again each time, and mostly not sent again: they have an ETag.
-            is_file = self._scope["path"].startswith(f"{STATIC}/")
-            headers.setdefault("cache-control", "no-cache" if is_file else "no-store")
+            is_file = self._scope["path"].startswith(f"{STATIC}/") and message["status"] in {200, 304}
+            headers.setdefault("cache-control", FILES if is_file else "no-store")
         await self._send(message)
 
     async def instead(self, response: Response, receive: Receive) -> None:
@@ -162,8 +173,6 @@ class _Answer:
             await response(self._scope, receive, self)
 
 
-def _refusal(scope: Scope, status: int, message: str) -> Response:
+def _refusal(scope: Scope, status: int, message: str, *, in_doubt: bool = False) -> Response:
     headers = {"retry-after": "5"} if status == 503 else {}
-    if scope["path"].startswith(f"{API}/"):
-        return JSONResponse({"error": message}, status, headers)
-    return PlainTextResponse(f"{message}\n", status, headers)
+    return refused(Request(scope), status, message, headers, in_doubt=in_doubt)

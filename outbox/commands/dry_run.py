@@ -25,6 +25,7 @@ from outbox.entities.registry import ENTITIES
 from outbox.sending.attempt import Ended, Sender
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.listing import Listings
+from outbox.sending.probed import Probed
 from outbox.sending.terms import SendingTerms
 from outbox.settings import Settings
 from outbox.store.access_token import DatabaseTokenVault
@@ -33,6 +34,7 @@ from outbox.store.catalogue import CatalogueStore
 from outbox.store.installation import WrongDatabase
 from outbox.store.listing import ListingStore
 from outbox.store.organisation import OrganisationStore
+from outbox.store.probe_answers import RecentAnswers
 from outbox.store.protocol import Claim, Lease, OutboxStore
 from outbox.store.readings import Readings
 from outbox.vocabulary import EntityType, EntryStatus, FailureClass, Outcome, Phase, Urgency
@@ -188,7 +190,8 @@ async def _sender(
         terms = SendingTerms.from_settings(settings, payloads_allowed=False)
         catalogues = Catalogues(ReadingCatalogues(database))
         listings = ReadingListings(ListingStore(database, clock))
-        yield Sender(client, store, organisation, clock, terms, catalogues, listings), client
+        probed = Probed(RecentAnswers(database, settings.zoho_billing_organization_id))
+        yield Sender(client, store, organisation, clock, terms, catalogues, listings, probed=probed), client
 
 
 def _imagined_claim(

@@ -20,6 +20,7 @@ import psycopg
 
 from outbox.database import Row
 from outbox.entities.catalogue import CatalogueKind, Plan, Tax
+from outbox.entities.probed import Known
 from outbox.host_tables import Capture
 from outbox.settings import CancelAt, OnSuspend, RecurringBilling, RecurringPayments
 from outbox.vocabulary import Awaited, EntityType
@@ -63,6 +64,7 @@ class Terms:
     taxes: tuple[Tax, ...] | None = None
     """None: not asked for (:attr:`Entity.needs`)."""
     plans: Mapping[str, Plan] | None = None
+    known: Known = Known()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ sent               unless account_type is internal_test
 waits for          nobody
 record             ``POST /customers`` 201 ``{customer}``; ``PUT /customers/{customer_id}`` 200
 found again        by the key in brackets at the end of ``display_name``, else by equal e-mail and equal name; a list
-                   row carries no custom fields, so each hit is read, and another row's External ID refuses it
+                   row carries no custom fields, so each hit is read, and another row's External ID refuses it. The
+                   list is filtered by e-mail unless ``doctor --probe`` found that Zoho does not do that
 lifecycle          active, or inactive when the account is cancelled, without live subscription and balance
 verified           display name and External ID of the reply
 =================  ==================================================================================================
@@ -51,6 +52,7 @@ from outbox.entities.contract import (
     Terms,
     Updated,
 )
+from outbox.entities.probed import Filter
 from outbox.entities.records import amount, custom_field, word
 from outbox.entities.text import clean, same
 from outbox.host_tables import Capture
@@ -244,14 +246,15 @@ class Customer(Entity[CustomerRow]):
         """By the key in the display name, else by e-mail and name.
 
         ``email=`` is undocumented and may be ignored: then the list is everybody, and the exact comparison below is
-        what counts (lessons, 5). Or it may be refused: then everybody is asked for, as where there is no e-mail.
+        what counts (lessons, 5). Or it may be refused: then everybody is asked for, as where there is no e-mail; at
+        once where ``doctor --probe`` found out either.
         """
         looks = [_look_of(text) for text in (desired.look_key, *earlier_keys)]
         mails = {mail for mail, _ in looks}
         keys = row.keys | {key for _, key in looks if key}
         look = _Look(keys, frozenset(mails), terms.external_id_label)
         known = await remote.listed(_listed_under(keys, mails), make=True)
-        listed = await _listed(remote, mails) if known is None else known
+        listed = await _listed(remote, mails, terms.known.customers_by_email) if known is None else known
         by_key = [record for record in listed if key_in(word(record, "display_name")) in keys]
         if len(by_key) == 1 and known is not None and _is_to_the_letter(by_key[0], desired):
             # Our key, our name and our e-mail: one write tells Zoho all that a list row does not show. To read each of
@@ -393,11 +396,11 @@ def _found(body: Mapping[str, JsonValue]) -> Found:
     return Found(word(record, "customer_id"), record)
 
 
-async def _listed(remote: Remote, mails: set[str]) -> list[Mapping[str, JsonValue]]:
+async def _listed(remote: Remote, mails: set[str], by_email: Filter) -> list[Mapping[str, JsonValue]]:
     """List rows to compare with: those of the e-mails, or everybody."""
     found: dict[str, Mapping[str, JsonValue]] = {}
     everybody: list[dict[str, str]] = [{}]
-    filters = everybody if "" in mails else [{"email": mail} for mail in sorted(mails)]
+    filters = everybody if "" in mails or not by_email.helps else [{"email": mail} for mail in sorted(mails)]
     while True:
         try:
             for filter_ in filters:

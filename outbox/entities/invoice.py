@@ -8,7 +8,8 @@ waits for          its customer
 record             ``POST /invoices?ignore_auto_number_generation=true`` 201 ``{invoice}``, a draft;
                    ``PUT /invoices/{invoice_id}`` 200, all lines; nothing is mailed or collected
 found again        by the exact number (trimmed, any case), with equal customer and total, and not raised by a
-                   subscription; each hit is read, its External ID settles it
+                   subscription; each hit is read, its External ID settles it. The list is filtered by number unless
+                   ``doctor --probe`` found that Zoho does not do that: then by customer
 lifecycle          draft, open, void: ``/converttoopen`` after the create and out of void, ``/void``
 verified           total within 0.05, number, customer and External ID of the reply
 told               a tax in Zoho that is not tax_amount, by more than a cent a line; payments of one that was void
@@ -234,15 +235,16 @@ class Invoice(Entity[InvoiceRow]):
         """By the number.
 
         ``invoice_number=`` is undocumented and may be ignored: then the list is every invoice, and the exact
-        comparison is what counts. Or it may be refused: then the customer's invoices are looked at, or, where a blank
-        key asks for it, everybody's: who holds the number may be another customer's. The whole list is read in a
+        comparison is what counts. Or it may be refused, or ``doctor --probe`` found out that it does not help: then the
+        customer's invoices are looked at, or, where a blank key asks for it, everybody's: who holds the number may be
+        another customer's. The whole list is read in a
         backfill alone: for a single invoice it costs a request for every 200 invoices there are.
         """
         looks = looks_of(desired.look_key, *earlier_keys)
         keys = [listed_under(look.number) for look in looks]
         listed = await remote.listed(keys, make=terms.in_backfill)
         if listed is None:
-            listed = await listed_by(remote, looks, everybody="" in earlier_keys)
+            listed = await listed_by(remote, looks, terms.known.invoices_by_number, everybody="" in earlier_keys)
         hits = (record for record in listed if any(look.is_number_of(record) for look in looks))
         answers = []
         for zoho_id in dict.fromkeys(word(record, "invoice_id") for record in hits):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from outbox.entities.contract import Found, NotOurs, Remote, Terms
 from outbox.entities.invoice_records import Look, folded, number_of
 from outbox.entities.invoice_row import InvoiceRow
+from outbox.entities.probed import Filter
 from outbox.entities.records import amount, custom_field, word
 from outbox.vocabulary import FailureClass
 from outbox.zoho.exchange import path_segment
@@ -83,14 +84,17 @@ async def _raised_by(remote: Remote, subscription_id: str, zoho_id: str) -> bool
     return False
 
 
-async def listed_by(remote: Remote, looks: Sequence[Look], *, everybody: bool) -> list[Mapping[str, JsonValue]]:
-    """List rows to compare with: by number, else the customer's, else everybody's."""
-    by_number = [{"invoice_number": number} for number in dict.fromkeys(look.number for look in looks)]
-    try:
-        return await _rows(remote, by_number)
-    except CallFailed as refusal:
-        if refusal.failure.failure_class is not FailureClass.PERMANENT:
-            raise
+async def listed_by(
+    remote: Remote, looks: Sequence[Look], by_number: Filter, *, everybody: bool
+) -> list[Mapping[str, JsonValue]]:
+    """List rows to compare with: by number where that may help, else the customer's, or everybody's."""
+    if by_number.helps:
+        numbers = dict.fromkeys(look.number for look in looks)
+        try:
+            return await _rows(remote, [{"invoice_number": number} for number in numbers])
+        except CallFailed as refusal:
+            if refusal.failure.failure_class is not FailureClass.PERMANENT:
+                raise
     by_customer = [{"customer_id": customer_id} for customer_id in dict.fromkeys(look.customer_id for look in looks)]
     return await _rows(remote, [{}] if everybody else by_customer)
 

@@ -10,7 +10,8 @@ waits for          the customer; the invoice, unless it is not in Zoho by design
 record             ``POST /payments`` 201 ``{payment}``; ``PUT /payments/{payment_id}`` 200 replaces the allocation;
                    ``POST /payments/{payment_id}/refunds`` 201; never deleted
 found again        ``payments[]`` of the invoice by reference_number; transactions of equal date and amount; each is
-                   read, and only one with our reference_number or External ID is ours
+                   read, and only one with our reference_number or External ID is ours. Where ``doctor --probe`` found
+                   a list of payments, one with our reference_number is taken from there before all that
 lifecycle          paid, or refunded when amount_refunded is the amount
 verified           customer, amount, date, reference_number, External ID, and what was applied to invoices
 =================  ==================================================================================================
@@ -242,10 +243,11 @@ class Payment(Entity[PaymentRow]):
     ) -> list[Found | NotOurs]:
         """By the invoice's payments, and by date and amount; each is read, and the reference number decides.
 
-        So two payments of one customer, day and amount do not take each other's record.
+        So two payments of one customer, day and amount do not take each other's record. Where ``doctor --probe`` found
+        that payments can be listed by reference number or by customer, that list is asked first.
         """
         looks = looks_of([desired.look_key, *earlier_keys])
-        ids = await candidates(remote, looks, str(row.id), make_list=terms.in_backfill)
+        ids = await candidates(remote, looks, str(row.id), terms.known, make_list=terms.in_backfill)
         answers: list[Found | NotOurs] = []
         for payment_id in ids:
             try:

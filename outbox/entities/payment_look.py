@@ -1,12 +1,19 @@
-"""Finding a payment in Zoho again: no list shows a reference number, so each candidate is read (sheet 0.2 and 4)."""
+"""Finding a payment in Zoho again: no documented list shows a reference number, so each candidate is read (sheet 0.2, 4).
+
+Where ``doctor --probe`` found that ``GET /payments`` honours a filter, that list is asked first. It may prove that a
+payment is there, never that it is not: nothing documented says that it shows every payment, a person may have changed
+the reference number of one that has our External ID, and a second create of a payment is money booked twice.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from outbox.entities.contract import Listing, Remote
+from outbox.entities.probed import Filter, Known
 from outbox.entities.records import amount, rows_of, word
 from outbox.zoho.exchange import path_segment
+from outbox.vocabulary import FailureClass
 from outbox.zoho.failures import CallFailed, FailureKind
 from outbox.zoho.json_text import JsonValue
 
@@ -55,12 +62,16 @@ def listed_under(transaction: Mapping[str, JsonValue]) -> list[str]:
     return [_candidate_key(word(transaction, "date"), paid)]
 
 
-async def candidates(remote: Remote, looks: Sequence[Look], reference: str, *, make_list: bool) -> list[str]:
+async def candidates(
+    remote: Remote, looks: Sequence[Look], reference: str, known: Known, *, make_list: bool
+) -> list[str]:
     """Ids of payments that could be it: each must be read to be known. From a list that was read before, else asked."""
     keys = {_candidate_key(look.date, look.amount) for look in looks}
     listed = await remote.listed(sorted(keys), make=make_list)
     if listed is not None:
         return list(dict.fromkeys(word(row, "transaction_id") for row in listed))
+    if shown := await _shown_under(remote, looks, reference, known):
+        return shown
     found: dict[str, None] = {}
     for invoice_id in dict.fromkeys(look.invoice_id for look in looks if look.invoice_id):
         for paid in await _payments_of(remote, invoice_id):
@@ -71,6 +82,30 @@ async def candidates(remote: Remote, looks: Sequence[Look], reference: str, *, m
         async for row in remote.rows(LISTING.path, LISTING.key, {"customer_id": customer_id, **ONLY_PAYMENTS}):
             if keys.intersection(listed_under(row)):
                 found[word(row, "transaction_id")] = None
+    return [payment_id for payment_id in found if payment_id]
+
+
+async def _shown_under(remote: Remote, looks: Sequence[Look], reference: str, known: Known) -> list[str]:
+    """Ids of payments with our reference number, by the filter that is known to be honoured; none proves nothing."""
+    if known.payments_by_reference is Filter.HONOURED:
+        filters = [("reference_number", reference)]
+    elif known.payments_by_customer is Filter.HONOURED:
+        filters = [("customer_id", customer) for customer in dict.fromkeys(look.customer_id for look in looks) if customer]
+    else:
+        return []
+    found: dict[str, None] = {}
+    try:
+        for name, value in filters:
+            async for row in remote.rows("/payments", "payments", {name: value}):
+                if word(row, name) != value:
+                    # Not honoured any more: the list may be everybody's, and long.
+                    return []
+                if word(row, "reference_number") == reference:
+                    found[word(row, "payment_id")] = None
+    except CallFailed as refusal:
+        if refusal.failure.failure_class is not FailureClass.PERMANENT:
+            raise
+        return []
     return [payment_id for payment_id in found if payment_id]
 
 

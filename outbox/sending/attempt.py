@@ -25,6 +25,7 @@ from outbox.masking import mask_message
 from outbox.sending.attempt_log import attempt_log
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.listing import Listings
+from outbox.sending.probed import Probed
 from outbox.sending.remote import ClaimedRemote, LeaseSpent, LookAgain
 from outbox.sending.terms import SendingTerms
 from outbox.settings import LogPayloads
@@ -79,6 +80,8 @@ class Sender:
     catalogues: Catalogues
     listings: Listings
     jitter: Callable[[float, float], float] = random.uniform
+    probed: Probed | None = None
+    """None: nothing is known of the organisation."""
 
     async def attempt(
         self, entity: AnyEntity, claim: Claim, row: Any | None, on_interrupt: Callable[[Ended], None]
@@ -166,7 +169,7 @@ class _Attempt:
                     self._fate = Fate.SETTLED
                 return self._given_back(None, seconds=LEASE_PAUSE_SECONDS)
             case LookAgain():
-                return self._look_again(self._terms.recheck, Fate.LOOKED_CLEAN)
+                return self._look_again(self._recheck, Fate.LOOKED_CLEAN)
             case CannotMap():
                 return self._dead(str(error))
             case UnsendableText():
@@ -203,6 +206,8 @@ class _Attempt:
                 prerequisite.awaited, prerequisite.id, prerequisite.dead, prerequisite.enqueue, prerequisite.rest
             )
             return protocol.waiting(claim, wait, prerequisite.named, read_zoho_id=self._raw_id)
+        if self._sender.probed is not None:
+            self._mapping = await self._sender.probed.complete(self._mapping)
         self._mapping = await self._sender.catalogues.complete(
             self._mapping, entity.needs_of(row, self._mapping), self._remote
         )
@@ -339,7 +344,7 @@ class _Attempt:
         if following:
             return await self._adopt(following, desired)
         if self._claim.clean_look_seconds is None:
-            return self._look_again(self._terms.recheck, Fate.LOOKED_CLEAN)
+            return self._look_again(self._recheck, Fate.LOOKED_CLEAN)
         return None
 
     async def _create(self, desired: Desired, must_look: bool) -> Verdict:
@@ -390,7 +395,7 @@ class _Attempt:
         if answers:
             return await self._adopt(answers, desired)
         if claim.fate_unknown_seconds is not None and claim.clean_look_seconds is None:
-            return self._look_again(self._terms.recheck, Fate.LOOKED_CLEAN)
+            return self._look_again(self._recheck, Fate.LOOKED_CLEAN)
         return None
 
     async def _created(self, desired: Desired) -> tuple[ApiReply, Desired]:
@@ -476,11 +481,16 @@ class _Attempt:
 
     # A create whose fate is unknown.
 
+    @property
+    def _recheck(self) -> float:
+        """Never before lists show what was made, as far as that is known."""
+        return max(self._terms.recheck, self._mapping.known.list_lag)
+
     def _seconds_to_look(self) -> float:
         """How much too early a look would be, were it taken now: an edit can make an entity due at any time."""
         claim = self._claim
         if claim.clean_look_seconds is not None:
-            return self._terms.recheck - claim.clean_look_seconds
+            return self._recheck - claim.clean_look_seconds
         return FIRST_LOOK_SECONDS - (claim.fate_unknown_seconds or 0.0)
 
     def _look_again(self, seconds: float, fate: Fate) -> Verdict:

@@ -4,6 +4,7 @@
 ``GET  ``                           overview: state, counts, charts, recent activity (:mod:`.overview`)
 ``GET  /work``                      unfinished work by standing (:mod:`.work`)
 ``GET  /failed``, ``/failed/KEY``   dead letters by cause, and those of one cause (:mod:`.failed`)
+``GET  /comparison``                what the last comparison with Zoho found (:mod:`.comparison`)
 ``GET  /TYPE/ID``                   one row's story (:mod:`.entity`)
 ``GET  /find``                      from a number to a row (:mod:`.find`)
 ``POST``                            what operators start (:mod:`.actions`)
@@ -15,7 +16,7 @@ Without JavaScript everything works; ``static/refresh.js`` keeps a page fresh. W
 from starlette.routing import BaseRoute
 
 from daemon.web.context import Context
-from daemon.web.pages import actions, entity, failed, find, overview, work
+from daemon.web.pages import actions, comparison, entity, failed, find, overview, work
 from daemon.web.rendering import templates
 
 
@@ -30,6 +31,7 @@ def routes(context: Context) -> list[BaseRoute]:
         *overview.routes(context),
         *work.routes(context),
         *failed.routes(context),
+        *comparison.routes(context),
         *find.routes(context),
         *actions.routes(context),
         *entity.routes(context),

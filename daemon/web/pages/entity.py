@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from daemon.web.context import Context
 from daemon.web.pages.frame import page, subject, wording
 from daemon.web.pages.wording import BASE, Wording
+from outbox.reconciliation.differences import DifferenceKind, Mend
 from outbox.settings import Settings
 from outbox.store.dashboard import Dashboard
 from outbox.vocabulary import Awaited, EntityType, EntryStatus, Phase
@@ -90,6 +91,11 @@ STATUSES: Final[Mapping[str, str]] = {
 }
 """Of an entry that has no outcome."""
 
+MENDS: Final[Mapping[str, str]] = {
+    Mend.ENQUEUE: "“Send again” mends it",
+    Mend.PERSON: "a person must decide",
+}
+
 UTC_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC")
 
 
@@ -155,6 +161,7 @@ def routes(context: Context) -> list[BaseRoute]:
             awaited=subject(names, awaited["type"], UUID(awaited["id"])) if awaited else None,
             awaits_package=bool(awaited) and awaited["type"] == Awaited.PACKAGE,
             zoho=zoho_address(context.settings, told),
+            reconciled=[_reconciled(one) for one in told.get("reconciled") or ()],
             steps=sorted(_steps(told, words), key=lambda step: (step.at, step.kind), reverse=True),
             aside_entry=next(
                 (
@@ -236,6 +243,31 @@ def _steps(told: Mapping[str, Any], words: Wording) -> Iterator[Step]:
             yield _attempt(attempt, words)
     for entry in told["entries"]:
         yield _change(entry, words)
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What the latest comparison with Zoho said of the row."""
+
+    tone: str
+    title: str
+    said: str
+    mend: str
+    """Who mends it, where that is known."""
+    found_at: str
+    enqueued_at: str | None
+
+
+def _reconciled(one: Mapping[str, Any]) -> Reconciled:
+    match one["finding"]:
+        case "difference":
+            tone, title = "warn", Wording.capital(DifferenceKind(one["kind"]).in_words)
+        case "not_compared":
+            tone, title = "plain", "Not compared"
+        case _:
+            tone, title = "good", "Equal, as decided"
+    mend = MENDS.get(one["mend"] or "", "")
+    return Reconciled(tone, title, one["said"], mend, one["found_at"], one["enqueued_at"])
 
 
 def _attempt(attempt: Mapping[str, Any], words: Wording) -> Step:

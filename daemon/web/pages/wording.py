@@ -94,6 +94,18 @@ class Wording:
         return "–" if number is None else f"{number:,}"
 
     @staticmethod
+    def money(amount: Decimal) -> str:
+        """'1,234.50'."""
+        return f"{amount:,.2f}"
+
+    @staticmethod
+    def more_or_less(amount: Decimal) -> str:
+        """'+12.50', '−12.50'; '–' where there is none."""
+        if not amount:
+            return "–"
+        return f"{'+' if amount > 0 else '−'}{abs(amount):,.2f}"
+
+    @staticmethod
     def count(number: int, thing: str, things: str) -> str:
         """'1 record', '12,345 records'."""
         return f"{number:,} {thing if number == 1 else things}"

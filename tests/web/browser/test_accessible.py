@@ -1,15 +1,20 @@
 """Every page for a screen reader, in both colour schemes, on a phone of 320 pixels."""
 
 import importlib.util
+from datetime import date
 
 import anyio
 import pytest
 from playwright.async_api import Browser
 
+from outbox.reconciliation.differences import DifferenceKind
+from outbox.reconciliation.sums import Measure
+from outbox.vocabulary import EntityType
 from tests.acceptance.running import until
 from tests.web.browser.chromium import needs_chromium
 from tests.web.browser.conftest import Dashboard, Person, somebody
 from tests.web.browser.test_dashboard import failed, synced
+from tests.web.pages.comparisons import Comparisons
 from tests.web.pages.stories import Stories
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, needs_chromium]
@@ -42,8 +47,19 @@ async def addresses(dashboard: Dashboard) -> list[str]:
         "SELECT entity_type || '-' || left(md5(zoho_outbox_private.cause(last_error)), 16) "
         "FROM zoho_outbox_private.entity_state WHERE phase = 'dead' LIMIT 1"
     )
+    comparisons = Comparisons(host)
+    run = comparisons.run()
+    for kind in DifferenceKind:
+        comparisons.find(run, kind, entity_type=EntityType.CUSTOMER, entity_id=ill, mend="enqueue")
+        comparisons.find(run, kind, entity_id=None, zoho_id="46001", said="x" * 300)
+    comparisons.find(run, None, finding="not_compared")
+    comparisons.find(run, None, finding="remark")
+    for measure in Measure:
+        comparisons.sum(run, date(2026, 10, 1), measure, "12345678.90", "12345678.90")
+        comparisons.sum(run, date(2026, 10, 1), measure, "0", "115.00", because="raised_by_zoho", category="recurring")
     return [
         "",
+        "/comparison",
         "?type=payment&status=failed&within=hour",
         "/work",
         "/work?standing=waiting",

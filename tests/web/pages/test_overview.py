@@ -13,6 +13,7 @@ from daemon.web.application import build
 from daemon.web.context import Context
 from daemon.web.pages import figures
 from daemon.web.standing import StandingNow
+from outbox import __version__
 from outbox.database import DatabaseUnavailable
 from outbox.settings import Settings
 from outbox.store import dashboard
@@ -289,10 +290,10 @@ async def test_nothing_but_own_files_is_asked_for_and_no_script_or_style_stands_
     client: httpx.AsyncClient, stories: Stories
 ) -> None:
     customer, _ = stories.dead()
-    for address in ("", "/failed", "/work", f"/customer/{customer}", "/find?q=x"):
+    for address in ("", "/failed", "/work", "/comparison", f"/customer/{customer}", "/find?q=x"):
         page = (await client.get(OVERVIEW + address)).text
         assert page.count("<script") == 1
-        assert '<script src="/admin/zoho-sync/static/refresh.js" defer></script>' in page
+        assert f'<script src="/admin/zoho-sync/static/refresh.js?v={__version__}" defer></script>' in page
         assert "<style" not in page
         assert " style=" not in page
         assert " onclick=" not in page
