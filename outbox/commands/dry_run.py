@@ -108,7 +108,7 @@ class ReadingStore(OutboxStore):
 class SilentOrganisation(OrganisationStore):
     """Reads the organisation's state and reports nothing: a dry run writes nothing."""
 
-    async def answered(self) -> None:
+    async def answered(self, seconds: float = 0.0) -> None:
         """Not reported."""
 
     async def failed(self, failure: Failure) -> bool:

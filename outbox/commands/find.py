@@ -269,10 +269,10 @@ def _digest(text: str) -> str:
 def _wanted(entity: AnyEntity, row: Any, terms: Terms, known: Terms | None) -> Wanted:
     for prerequisite in entity.prerequisites(row, terms):
         return prerequisite
-    if known is None:
+    if known is None and entity.needs_of(row, terms):
         return None
     try:
-        desired = entity.desired(row, known)
+        desired = entity.desired(row, known or terms)
         return Target(desired, desired.hash)
     except (CannotMap, UnsendableText) as problem:
         return problem

@@ -88,7 +88,8 @@ class Result:
     @property
     def is_clean(self) -> bool:
         """Everything was compared, and nothing differs."""
-        return self.finished_at is not None and not self.differences and not self.not_compared
+        complete = self.finished_at is not None and all(each.complete for each in self.by_type)
+        return complete and not self.differences and not self.not_compared
 
     def as_json(self) -> dict[str, Any]:
         """Keys as the attributes; ``months`` with ``difference``; amounts as text."""
@@ -162,7 +163,9 @@ async def reconcile(
     except RunTaken:
         raise CommandFailed("another zoho-outbox reconcile is at work: wait for its end") from None
     if goes_on:
-        say(f"going on with the reconciliation that was begun {moment(run.started_at)}")
+        depth = ", deep" if run.deep else ""
+        said = f"{', '.join(run.entity_types)}{depth}"
+        say(f"going on with the reconciliation that was begun {moment(run.started_at)}: {said}")
     try:
         await Reconciliation(engine, run, store, show).work()
     except RunTaken:
@@ -181,7 +184,7 @@ async def reconcile(
     result = await read_result(engine.database, stopped=stopped, fixed=fixed)
     if result is None:
         raise CommandFailed("the reconciliation was deleted while it ran")
-    if result.is_clean and set(entity_types) == set(EntityType) and await store.end_look_first(run.started_at):
+    if result.is_clean and set(run.entity_types) == set(EntityType) and await store.end_look_first(run.started_at):
         result = await read_result(engine.database, stopped=stopped, fixed=fixed, look_first_ended=True) or result
     return result
 

@@ -42,6 +42,14 @@ class CannotMap(Exception):  # noqa: N818 - a finding about a row
         self.looked_in = looked_in
 
 
+class TakenUnseen(CannotMap):
+    """Zoho took an act that must not be done twice, and does not show it. ``reached``: the lifecycle that it led to."""
+
+    def __init__(self, text: str, *, reached: str) -> None:
+        super().__init__(text)
+        self.reached = reached
+
+
 @dataclass(frozen=True)
 class Terms:
     """What the mapping needs to know beside the row: settings, the day, and Zoho's catalogues."""
@@ -64,7 +72,7 @@ class Terms:
     taxes: tuple[Tax, ...] | None = None
     """None: not asked for (:attr:`Entity.needs`)."""
     plans: Mapping[str, Plan] | None = None
-    known: Known = Known()
+    known: Known = field(default_factory=Known)
 
 
 @dataclass(frozen=True)
@@ -214,6 +222,9 @@ class Entity(ABC, Generic[R]):
     followed: ClassVar[bool] = False
     """Whether a record that has ended may be followed by another (:class:`RecordEnded`): so that a create may have left
     although a record is known."""
+    never_twice: ClassVar[frozenset[str]] = frozenset()
+    """Lifecycles that Zoho need not show, and that are not aimed at again once it took one (a refund). In SQL:
+    ``reclaim_expired.sql`` and ``zoho_outbox_skip`` keep them."""
     listing: ClassVar[Listing | None] = None
     """The list that shows which records exist, for many look-ups at once; None: there is none that helps."""
 

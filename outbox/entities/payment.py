@@ -63,6 +63,7 @@ from outbox.entities.contract import (
     NotOurs,
     Prerequisite,
     Remote,
+    TakenUnseen,
     Terms,
     Updated,
 )
@@ -98,6 +99,7 @@ class Payment(Entity[PaymentRow]):
 
     entity_type: ClassVar[EntityType] = EntityType.PAYMENT
     needs: ClassVar[frozenset[CatalogueKind]] = frozenset({CatalogueKind.PLANS})
+    never_twice: ClassVar[frozenset[str]] = frozenset({"refunded"})
     listing: ClassVar[Listing | None] = LISTING
     capture: ClassVar[Capture] = Capture(
         entity_type=EntityType.PAYMENT,
@@ -379,10 +381,11 @@ class Payment(Entity[PaymentRow]):
         # shows a refund on every kind of payment: so it is seen, not believed.
         after = (await self.fetch(remote, zoho_id)).record
         if self.lifecycle(after) != "refunded":
-            raise CannotMap(
+            raise TakenUnseen(
                 f"Zoho took the refund of {left}, and payment {zoho_id} shows {_refunded(after)} of "
                 f"{amount(after, 'amount')} as refunded: look at it in Zoho and skip this with what you find; "
-                "a replay would refund it again"
+                "it is not refunded again",
+                reached="refunded",
             )
 
     def advice(self, failure: Failure, desired: Desired) -> str | None:

@@ -1,4 +1,5 @@
-"""Finding a payment in Zoho again: no documented list shows a reference number, so each candidate is read (sheet 0.2, 4).
+"""Finding a payment in Zoho again: no documented list shows a reference number, so each candidate is read (sheet 0.2
+and 4).
 
 Where ``doctor --probe`` found that ``GET /payments`` honours a filter, that list is asked first. It may prove that a
 payment is there, never that it is not: nothing documented says that it shows every payment, a person may have changed
@@ -12,8 +13,8 @@ from decimal import Decimal, InvalidOperation
 from outbox.entities.contract import Listing, Remote
 from outbox.entities.probed import Filter, Known
 from outbox.entities.records import amount, rows_of, word
-from outbox.zoho.exchange import path_segment
 from outbox.vocabulary import FailureClass
+from outbox.zoho.exchange import path_segment
 from outbox.zoho.failures import CallFailed, FailureKind
 from outbox.zoho.json_text import JsonValue
 
@@ -90,7 +91,7 @@ async def _shown_under(remote: Remote, looks: Sequence[Look], reference: str, kn
     if known.payments_by_reference is Filter.HONOURED:
         filters = [("reference_number", reference)]
     elif known.payments_by_customer is Filter.HONOURED:
-        filters = [("customer_id", customer) for customer in dict.fromkeys(look.customer_id for look in looks) if customer]
+        filters = [("customer_id", id_) for id_ in dict.fromkeys(look.customer_id for look in looks) if id_]
     else:
         return []
     found: dict[str, None] = {}

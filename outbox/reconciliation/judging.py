@@ -45,10 +45,21 @@ class ShouldBeGone:
 Judged = Difference | NotCompared | NotOurBusiness | ToCompare | ShouldBeGone
 
 
-def judge(
-    entity: AnyEntity, entity_id: UUID, row: Any | Undecodable | None, state: Captured | None, terms: Terms
-) -> Judged:
+@dataclass(frozen=True)
+class Known:
+    """What is known of the sending of a row."""
+
+    state: Captured | None
+    """None: it was never captured."""
+    not_admitted: bool = False
+    """A change of it was captured that nobody has taken up yet."""
+    set_aside: bool = False
+    """Its status column says 'skipped'."""
+
+
+def judge(entity: AnyEntity, entity_id: UUID, row: Any | Undecodable | None, sending: Known, terms: Terms) -> Judged:
     """What is to be done with a row of the host. ``terms`` with today and with catalogues."""
+    state = sending.state
     kind = entity.entity_type
     named = named_by(entity, row, entity_id)
     if row is None or isinstance(row, Undecodable):
@@ -56,6 +67,10 @@ def judge(
     in_row = (entity.zoho_id(row) or "").strip() or None
     known = state.zoho_id if state is not None else None
     zoho_id = known or in_row
+    if sending.not_admitted:
+        return NotCompared(kind, entity_id, named, "a change of it was captured, and not taken up yet")
+    if state is not None and (on_its_way := _on_its_way(state)) is not None:
+        return NotCompared(kind, entity_id, named, on_its_way)
     if (reason := entity.ineligible(row, terms)) is not None:
         if zoho_id is None or _was_billed_by_host(kind, row, terms):
             return NotOurBusiness()
@@ -64,8 +79,6 @@ def judge(
     def difference(what: DifferenceKind, said: str, mend: Mend) -> Difference:
         return Difference(kind, entity_id, zoho_id, named, what, said, mend)
 
-    if state is not None and (on_its_way := _on_its_way(state)) is not None:
-        return NotCompared(kind, entity_id, named, on_its_way)
     if state is not None and state.phase is Phase.WAITING and zoho_id is None:
         said = f"waiting for {one_line(state.waiting_for)}"
         return difference(DifferenceKind.MISSING_IN_ZOHO, said, Mend.PERSON)
@@ -76,7 +89,7 @@ def judge(
         said = f"the row names {in_row}, and it was sent as {known}: correct the row's id"
         return difference(DifferenceKind.ID_NOT_OURS, said, Mend.PERSON)
     if zoho_id is None:
-        return _missing(entity, entity_id, row, state, terms)
+        return _missing(entity, entity_id, row, sending, terms)
     for prerequisite in entity.prerequisites(row, terms):
         if not prerequisite.rest:
             return NotCompared(kind, entity_id, named, f"it names {prerequisite.named} now")
@@ -109,8 +122,8 @@ def _on_its_way(state: Captured) -> str | None:
             assert_never(state.phase)
 
 
-def _missing(entity: AnyEntity, entity_id: UUID, row: Any, state: Captured | None, terms: Terms) -> Judged:
-    kind, named = entity.entity_type, entity.named(row)
+def _missing(entity: AnyEntity, entity_id: UUID, row: Any, sending: Known, terms: Terms) -> Judged:
+    kind, named, state = entity.entity_type, entity.named(row), sending.state
 
     def difference(said: str, mend: Mend) -> Difference:
         return Difference(kind, entity_id, None, named, DifferenceKind.MISSING_IN_ZOHO, said, mend)
@@ -127,6 +140,9 @@ def _missing(entity: AnyEntity, entity_id: UUID, row: Any, state: Captured | Non
     if state is not None and state.shown_status == SyncStatus.SKIPPED:
         # Set aside by an operator, or not eligible when it was looked at last.
         return difference(f"skipped: {one_line(state.last_error)}; replay it if it is to be sent", Mend.PERSON)
+    if state is None and sending.set_aside:
+        said = "set aside (a backfill of it was undone, or its status says so); a backfill or a replay sends it"
+        return difference(said, Mend.PERSON)
     if state is None:
         return difference("never sent: it was not captured, or is from before the installation", Mend.ENQUEUE)
     return difference("at rest and never sent", Mend.ENQUEUE)

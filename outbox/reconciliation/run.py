@@ -8,15 +8,23 @@ from uuid import UUID
 
 from outbox.assembly import Engine
 from outbox.commands.present_row import Undecodable, read_rows
-from outbox.entities.contract import AnyEntity, CannotMap, Terms
+from outbox.entities.contract import AnyEntity, Terms
 from outbox.entities.payment_row import PaymentRow
 from outbox.entities.registry import ENTITIES
 from outbox.reconciliation import listed as lists
 from outbox.reconciliation.differences import Agrees, Difference, DifferenceKind, Mend, NotCompared, Remark
-from outbox.reconciliation.judging import Judged, NotOurBusiness, ShouldBeGone, ToCompare, agreed, judge
+from outbox.reconciliation.judging import (
+    Judged,
+    Known,
+    NotOurBusiness,
+    ShouldBeGone,
+    ToCompare,
+    agreed,
+    judge,
+)
 from outbox.reconciliation.reading import ReadingRemote
 from outbox.reconciliation.strangers import Strangers, Verdict
-from outbox.reconciliation.sums import AGREES, NOT_COMPARED, Figure, Sums, figures_of
+from outbox.reconciliation.sums import AGREES, NOT_COMPARED, Figure, Sums, figures_alone, figures_of
 from outbox.reconciliation.whole import Compared, compare
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.listing import listed_row
@@ -25,13 +33,14 @@ from outbox.store import standing
 from outbox.store.catalogue import CatalogueStore
 from outbox.store.listing import ListingInProgress, ListingStore
 from outbox.store.reconciliation import Finding, Part, ReconciliationStore, Run
-from outbox.store.standing import Captured
 from outbox.vocabulary import EntityType, Urgency
 from outbox.zoho.failures import CallFailed, FailureKind
-from outbox.zoho.json_text import UnsendableText
+from outbox.zoho.ports import SendingStopped
 
 PAGE = 200
 """Host rows that are held at once."""
+
+HOLD_AGAIN_SECONDS = 60.0
 
 MOST_PAGES = 5000
 """Of one list: a million records."""
@@ -108,6 +117,7 @@ class Reconciliation:
         self._catalogues = Catalogues(CatalogueStore(engine.database))
         self._terms = SendingTerms.from_settings(engine.settings, payloads_allowed=False)
         self.requests = 0
+        self._held_at = engine.clock.monotonic()
 
     async def work(self) -> None:
         """Goes on to the end.
@@ -161,52 +171,68 @@ class Reconciliation:
     async def _compare(self, entity: AnyEntity, remote: ReadingRemote, part: Part, terms: Terms) -> None:
         while part.stage == "compare":
             page = _Page()
-            ids, rows, states = await self._read(entity, part.after_row)
-            judged = {
-                entity_id: judge(entity, entity_id, rows.get(entity_id), states.get(entity_id), terms)
-                for entity_id in ids
-            }
-            wanted = {
-                entity_id: one.zoho_id for entity_id, one in judged.items() if isinstance(one, ToCompare | ShouldBeGone)
-            }
-            listed = await self._store.listed(part.listing, list(wanted.values()))
+            ids, rows, judged = await self._judged(entity, part.after_row, terms)
+            wanted = [one.zoho_id for one in judged.values() if isinstance(one, ToCompare)]
+            listed = await self._store.listed(part.listing, wanted)
             is_invoice = entity.entity_type is EntityType.INVOICE
             unpaid = await self._store.open_amounts(ids) if is_invoice else {}
             asked = _Asked(entity, remote, terms, unpaid, await self._suspects(judged.values()))
-            for entity_id, one in judged.items():
-                match one:
-                    case NotOurBusiness():
-                        continue
-                    case NotCompared() | Difference():
-                        page.add(one, _alone(asked, entity_id, rows.get(entity_id)))
-                    case ShouldBeGone():
-                        told = await self._gone(entity, remote, one, listed)
-                        if told is not None:
-                            page.add(told)
-                    case ToCompare():
-                        await self._one(asked, one, listed.get(one.zoho_id), page)
-                    case _:
-                        assert_never(one)
-            part.after_row = ids[-1] if ids else part.after_row
+            try:
+                for entity_id, one in judged.items():
+                    await self._one(asked, entity_id, rows.get(entity_id), one, listed, page)
+                    part.after_row = entity_id
+                    await self._hold()
+            except (CallFailed, SendingStopped):
+                # What was compared stays compared: else a page that is larger than the day begins anew each day.
+                await self._save(remote, part, page)
+                raise
             if len(ids) < PAGE:
                 part.stage = "unknown"
             await self._save(remote, part, page)
 
     async def _unknown(self, entity: AnyEntity, remote: ReadingRemote, part: Part) -> None:
-        strangers = Strangers(self._engine.database, self._store, remote, entity)
+        strangers = Strangers(self._engine.database, self._store, self._run.id, remote, entity)
         while part.stage == "unknown":
             page = _Page()
             found = await self._store.strangers(part.entity_type, part.listing, part.after_record, PAGE)
-            for verdict in await strangers.judge(found):
-                _tell_stranger(page, verdict)
-            part.after_record = found[-1].zoho_id if found else part.after_record
+            try:
+                for stranger in found:
+                    _tell_stranger(page, await strangers.judge(stranger))
+                    part.after_record = stranger.zoho_id
+                    await self._hold()
+            except (CallFailed, SendingStopped):
+                await self._save(remote, part, page)
+                raise
             if len(found) < PAGE:
                 part.stage = "done"
             await self._save(remote, part, page)
 
     # One row.
 
-    async def _one(self, asked: _Asked, one: ToCompare, in_list: lists.Listed | None, page: _Page) -> None:
+    async def _one(  # noqa: PLR0917
+        self,
+        asked: _Asked,
+        entity_id: UUID,
+        row: Any,
+        one: Judged,
+        listed: Mapping[str, lists.Listed],
+        page: _Page,
+    ) -> None:
+        match one:
+            case NotOurBusiness():
+                return
+            case NotCompared() | Difference():
+                page.add(one, _alone(asked, entity_id, row))
+            case ShouldBeGone():
+                told = await self._gone(asked.entity, asked.remote, one)
+                if told is not None:
+                    page.add(told)
+            case ToCompare():
+                await self._beside(asked, one, listed.get(one.zoho_id), page)
+            case _:
+                assert_never(one)
+
+    async def _beside(self, asked: _Asked, one: ToCompare, in_list: lists.Listed | None, page: _Page) -> None:
         entity, open_here = asked.entity, asked.open_here.get(one.entity_id)
         seems = None if in_list is None else lists.suspicion(entity, one.desired, in_list, open_here)
         whole = self._run.deep or one.entity_id in asked.suspects
@@ -267,25 +293,17 @@ class Reconciliation:
             rows = await read_rows(connection, entity, [one.entity_id])
             states = await standing.captured(connection, entity.entity_type, [one.entity_id])
             fresh = await standing.not_admitted(connection, entity.entity_type, [one.entity_id])
-        again = judge(entity, one.entity_id, rows.get(one.entity_id), states.get(one.entity_id), terms)
-        return (
-            not fresh
-            and isinstance(again, ToCompare)
-            and again.desired.hash == one.desired.hash
-            and again.state == one.state
-        )
+        known = Known(states.get(one.entity_id), not_admitted=bool(fresh))
+        again = judge(entity, one.entity_id, rows.get(one.entity_id), known, terms)
+        return isinstance(again, ToCompare) and again.desired.hash == one.desired.hash and again.state == one.state
 
-    async def _gone(
-        self, entity: AnyEntity, remote: ReadingRemote, one: ShouldBeGone, listed: Any
-    ) -> Difference | None:
-        record = listed.get(one.zoho_id)
-        if record is None:
-            try:
-                record = (await entity.fetch(remote, one.zoho_id)).record
-            except CallFailed as refusal:
-                if refusal.failure.kind is FailureKind.NOT_FOUND:
-                    return None
-                raise
+    async def _gone(self, entity: AnyEntity, remote: ReadingRemote, one: ShouldBeGone) -> Difference | None:
+        try:
+            record = (await entity.fetch(remote, one.zoho_id)).record
+        except CallFailed as refusal:
+            if refusal.failure.kind is FailureKind.NOT_FOUND:
+                return None
+            raise
         if not lists.is_alive(entity.entity_type, record):
             return None
         return Difference(
@@ -298,17 +316,44 @@ class Reconciliation:
             Mend.PERSON,
         )
 
-    async def _read(
-        self, entity: AnyEntity, after: UUID | None
-    ) -> tuple[list[UUID], dict[UUID, Any], dict[UUID, Captured]]:
+    async def _judged(
+        self, entity: AnyEntity, after: UUID | None, terms: Terms
+    ) -> tuple[list[UUID], dict[UUID, Any], dict[UUID, Judged]]:
+        """The next page of host rows, and what is to be done with each."""
+        kind = entity.entity_type
         async with standing.snapshot(self._engine.database) as connection:
-            ids = await standing.page(connection, entity.entity_type, after, PAGE)
+            ids = await standing.page(connection, kind, after, PAGE)
             rows = await read_rows(connection, entity, ids) if ids else {}
-            states = await standing.captured(connection, entity.entity_type, ids)
-        return ids, rows, states
+            states = await standing.captured(connection, kind, ids)
+
+            def judged(entity_id: UUID, known: Known) -> Judged:
+                return judge(entity, entity_id, rows.get(entity_id), known, terms)
+
+            found = {entity_id: judged(entity_id, Known(states.get(entity_id))) for entity_id in ids}
+            # The entries that nobody has taken up stand in no index by row: asked for those alone that seem to differ.
+            differ = [entity_id for entity_id, one in found.items() if isinstance(one, Difference | ShouldBeGone)]
+            fresh = await standing.not_admitted(connection, kind, differ) if differ else {}
+        aside = await self._store.set_aside(kind, differ) if differ else set()
+        for entity_id in differ:
+            known = Known(states.get(entity_id), not_admitted=entity_id in fresh, set_aside=entity_id in aside)
+            found[entity_id] = judged(entity_id, known)
+        return ids, rows, found
+
+    async def _hold(self) -> None:
+        """Says now and then that this run is being worked on."""
+        now = self._engine.clock.monotonic()
+        if now - self._held_at > HOLD_AGAIN_SECONDS:
+            self._held_at = now
+            if not await self._store.go_on(self._run.id):
+                raise RunTaken
 
     async def _save(self, remote: ReadingRemote, part: Part, page: _Page, *, listed: int = 0) -> None:
+        requests, remote.requests = remote.requests, 0
+        self.requests += requests
         async with self._store.transaction() as connection:
+            # First: whoever took the run over counts these rows.
+            if not await self._store.keep(connection, self._run.id, requests):
+                raise RunTaken
             await self._store.record(connection, self._run.id, part.entity_type, page.findings)
             await self._store.add_sums(connection, self._run.id, page.sums.rows())
             await self._store.advance(
@@ -320,30 +365,15 @@ class Reconciliation:
                 not_compared=page.not_compared,
                 listed=listed,
             )
-        requests, remote.requests = remote.requests, 0
-        self.requests += requests
-        if not await self._store.go_on(self._run.id, requests):
-            raise RunTaken
+        self._held_at = self._engine.clock.monotonic()
         self._show(Progress(part, self.requests))
 
 
 def _alone(asked: _Asked, entity_id: UUID, row: Any) -> list[Figure]:
-    """What a row comes to that has nothing beside it."""
+    """What a row comes to that has nothing beside it, also where it cannot be sent as it is."""
     if row is None or isinstance(row, Undecodable):
         return []
-    try:
-        desired = asked.entity.desired(row, asked.terms)
-    except (CannotMap, UnsendableText):
-        return []  # What is wrong with it was told: it has no sum.
-    return figures_of(
-        asked.entity.entity_type,
-        row,
-        desired,
-        theirs=None,
-        open_here=asked.open_here.get(entity_id),
-        open_there=None,
-        alive_there=False,
-    )
+    return figures_alone(row, asked.terms, asked.open_here.get(entity_id))
 
 
 def _tell_stranger(page: _Page, verdict: Verdict) -> None:
@@ -356,14 +386,15 @@ def _tell_stranger(page: _Page, verdict: Verdict) -> None:
 async def begin(store: ReconciliationStore, entity_types: Sequence[EntityType], *, deep: bool) -> tuple[Run, bool]:
     """The run to work on, and whether it goes on from before. Raises :class:`RunTaken`.
 
-    An unfinished run over other types, or of another depth, is ended as it stands.
+    An unfinished run that compares at least as much as is asked for goes on (the nightly one must not end a deep one
+    that takes days); one that compares less is ended as it stands.
     """
     unfinished = await store.unfinished()
     if unfinished is not None:
         if unfinished.taken:
             raise RunTaken
-        same = unfinished.entity_types == tuple(entity_types) and unfinished.deep == deep
-        if same and await store.go_on(unfinished.id):
+        enough = set(entity_types) <= set(unfinished.entity_types) and (unfinished.deep or not deep)
+        if enough and await store.go_on(unfinished.id):
             return unfinished, True
         await store.finish(unfinished.id)
     run = await store.start(entity_types, deep=deep)

@@ -48,8 +48,9 @@ class Strangers:
     """Judges the strangers of one type."""
 
     def __init__(
-        self, database: Database, store: ReconciliationStore, remote: ReadingRemote, entity: AnyEntity
+        self, database: Database, store: ReconciliationStore, run: UUID, remote: ReadingRemote, entity: AnyEntity
     ) -> None:
+        self._run = run
         self._readings = Readings(database)
         self._store = store
         self._remote = remote
@@ -57,14 +58,14 @@ class Strangers:
         self._raised: dict[str, dict[str, str]] = {}
         """By customer: the subscription that raised each of their invoices."""
 
-    async def judge(self, strangers: Sequence[Stranger]) -> list[Verdict]:
-        """In their order. Raises what ``remote`` raises."""
-        return [await self._judge(stranger) for stranger in strangers]
+    async def judge(self, stranger: Stranger) -> Verdict:
+        """Raises what ``remote`` raises."""
+        return await self._judge(stranger)
 
     async def _judge(self, stranger: Stranger) -> Verdict:
         kind, record = self._entity.entity_type, stranger.record
         if stranger.deleted_row is not None:
-            if not lists.is_alive(kind, record):
+            if not lists.is_alive(kind, record) or not await self._lives(stranger):
                 return Verdict("ended")
             return self._different(
                 stranger,
@@ -83,10 +84,27 @@ class Strangers:
             said = "no row of this database knows it: enter it here, end it in Zoho, or leave it as Zoho's own"
             return self._different(stranger, DifferenceKind.UNKNOWN_HERE, said, None)
         if owner.zoho_id is None:
-            # The row's own comparison says that it is missing, and sending it finds this record.
-            return Verdict("found when the row is sent")
+            if await self._store.is_told(self._run, kind, owner.id):
+                # The row's own comparison says that it is missing, and sending it finds this record.
+                return Verdict("found when the row is sent")
+            said = (
+                f"it carries the key of {owner.named}, which knows nothing of it: set the row's id, or end it in Zoho"
+            )
+            return self._different(stranger, DifferenceKind.ID_NOT_OURS, said, owner.id)
+        if not await self._lives(stranger):
+            return Verdict("ended")
         said = f"a second record of {owner.named}, whose own is {owner.zoho_id}: merge or end one of the two in Zoho"
         return self._different(stranger, DifferenceKind.DUPLICATE, said, owner.id)
+
+    async def _lives(self, stranger: Stranger) -> bool:
+        """The list may be days old: asked before somebody is told to end the record."""
+        try:
+            found = await self._entity.fetch(self._remote, stranger.zoho_id)
+        except CallFailed as refusal:
+            if refusal.failure.kind is FailureKind.NOT_FOUND:
+                return False
+            raise
+        return lists.is_alive(self._entity.entity_type, found.record)
 
     async def _made_by(self, stranger: Stranger) -> str:
         """The subscription that raised an invoice, the reference number of a payment; '' where nothing says."""
@@ -103,22 +121,25 @@ class Strangers:
         return made_by
 
     async def _raised_by(self, invoice: Mapping[str, JsonValue], zoho_id: str) -> str:
+        """First by the subscriptions that our services know, then by all that Zoho has of the customer."""
         customer = word(invoice, "customer_id")
+        if not customer:
+            return ""
         if customer not in self._raised:
-            self._raised[customer] = await self._raised_for(customer) if customer else {}
+            self._raised[customer] = await self._raised_for(await self._store.subscriptions_of(customer))
+        if zoho_id not in self._raised[customer]:
+            query = {"customer_id": customer, "filter_by": "SubscriptionStatus.All"}
+            rows = self._remote.rows("/subscriptions", "subscriptions", query)
+            others = [word(row, "subscription_id") async for row in rows if word(row, "customer_id") == customer]
+            known = set(self._raised[customer].values())
+            self._raised[customer] |= await self._raised_for([each for each in others if each not in known])
         return self._raised[customer].get(zoho_id, "")
 
-    async def _raised_for(self, customer: str) -> dict[str, str]:
+    async def _raised_for(self, subscriptions: Sequence[str]) -> dict[str, str]:
         raised: dict[str, str] = {}
-        query = {"customer_id": customer, "filter_by": "SubscriptionStatus.All"}
-        async for subscription in self._remote.rows("/subscriptions", "subscriptions", query):
-            if word(subscription, "customer_id") != customer:
-                continue
-            subscription_id = word(subscription, "subscription_id")
-            invoices = self._remote.rows(
-                "/invoices", "invoices", {"subscription_id": subscription_id, "filter_by": "Status.All"}
-            )
-            async for invoice in invoices:
+        for subscription_id in subscriptions:
+            query = {"subscription_id": subscription_id, "filter_by": "Status.All"}
+            async for invoice in self._remote.rows("/invoices", "invoices", query):
                 raised[word(invoice, "invoice_id")] = subscription_id
         return raised
 

@@ -12,7 +12,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from outbox.entities.contract import Desired
+from outbox.entities.billing import ENDED
+from outbox.entities.contract import Desired, Terms
+from outbox.entities.invoice_row import InvoiceRow
+from outbox.entities.payment_body import payment_mode
+from outbox.entities.payment_row import PaymentRow
 from outbox.entities.text import clean
 from outbox.vocabulary import EntityType
 
@@ -79,7 +83,7 @@ class Sums:
 def figures_of(
     entity_type: EntityType,
     row: Any,
-    desired: Desired | None,
+    desired: Desired,
     *,
     theirs: Decimal | None,
     open_here: Decimal | None,
@@ -87,9 +91,7 @@ def figures_of(
     alive_there: bool,
     refunded_there: Decimal | None = None,
 ) -> list[Figure]:
-    """What a row of the host comes to, beside what its record does. ``desired`` None: it could not be mapped."""
-    if desired is None:
-        return []
+    """What a row of the host comes to, beside what its record does."""
     match entity_type:
         case EntityType.INVOICE:
             month = row.invoice_date.replace(day=1)
@@ -108,6 +110,24 @@ def figures_of(
                 figures.append(Figure(month, Measure.CREDITED, category, credited, refunded_there or ZERO))
             return figures
         case EntityType.CUSTOMER | EntityType.SUBSCRIPTION:
+            return []
+
+
+def figures_alone(row: Any, terms: Terms, open_here: Decimal | None) -> list[Figure]:
+    """What a row of the host comes to for which there is no record; it need not be one that can be sent."""
+    match row:
+        case InvoiceRow() if row.total_amount.is_finite():
+            month, category = row.invoice_date.replace(day=1), clean(row.invoice_type) or "recurring"
+            ended = row.status in ENDED
+            return [
+                Figure(month, Measure.INVOICED, category, ZERO if ended else row.total_amount, ZERO),
+                Figure(month, Measure.OPEN, category, ZERO if ended else open_here or ZERO, ZERO),
+            ]
+        case PaymentRow() if row.amount.is_finite() and row.currency.strip().upper() == terms.currency:
+            day = (row.completed_at or row.initiated_at).astimezone(terms.zone).date()
+            category = payment_mode(row.payment_method)
+            return [Figure(day.replace(day=1), Measure.PAID, category, row.amount, ZERO)]
+        case _:
             return []
 
 

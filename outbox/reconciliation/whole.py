@@ -125,6 +125,10 @@ def _other_state(entity: AnyEntity, lifecycle: str, desired: Desired, note: str 
             f"(zoho-outbox sync {entity.entity_type} ID --force)"
         )
         return there.differs(DifferenceKind.STATE, said, Mend.PERSON)
+    if entity.entity_type is EntityType.PAYMENT:
+        # A refund that Zoho took and does not show would be made again.
+        said = f"{lifecycle} in Zoho, and to be {wanted}: zoho-outbox explain says what was sent; look at it in Zoho"
+        return there.differs(DifferenceKind.STATE, said, Mend.PERSON)
     return there.differs(DifferenceKind.STATE, f"{lifecycle} in Zoho, and to be {wanted}: sent again by --fix")
 
 

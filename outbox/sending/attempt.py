@@ -19,7 +19,17 @@ import structlog
 
 from outbox.clock import Clock
 from outbox.database import DatabaseUnavailable
-from outbox.entities.contract import AnyEntity, CannotMap, Desired, Found, NotOurs, RecordEnded, Updated, lifecycle_of
+from outbox.entities.contract import (
+    AnyEntity,
+    CannotMap,
+    Desired,
+    Found,
+    NotOurs,
+    RecordEnded,
+    TakenUnseen,
+    Updated,
+    lifecycle_of,
+)
 from outbox.logs import Event
 from outbox.masking import mask_message
 from outbox.sending.attempt_log import attempt_log
@@ -144,6 +154,9 @@ class _Attempt:
             verdict = await self._decide()
         except SendingStopped as stop:
             stopped = stop
+            if self._remote.fate_open:
+                # It left and was refused for its token, which cannot be replaced now: it was not executed.
+                self._fate = Fate.SETTLED
             verdict = self._given_back(None)
         except anyio.get_cancelled_exc_class():
             if self._remote.fate_open:
@@ -156,7 +169,7 @@ class _Attempt:
         if self._remote.call_log.exchanges and isinstance(self._remote.call_log.exchanges[-1].outcome, ApiReply):
             # Where the database is away this news is old before it can be told.
             with suppress(DatabaseUnavailable, psycopg.Error):
-                await self._sender.organisation.answered()
+                await self._sender.organisation.answered(clock.monotonic() - started)
         milliseconds = round((clock.monotonic() - started) * 1000)
         return Ended(self._with_log(verdict, milliseconds), self._named, stopped, self._off_by)
 
@@ -170,6 +183,9 @@ class _Attempt:
                 return self._given_back(None, seconds=LEASE_PAUSE_SECONDS)
             case LookAgain():
                 return self._look_again(self._recheck, Fate.LOOKED_CLEAN)
+            case TakenUnseen():
+                dead = self._dead(str(error))
+                return replace(dead, sent_hash=f"{UNKNOWN}:{error.reached}", fate=Fate.SETTLED)
             case CannotMap():
                 return self._dead(str(error))
             case UnsendableText():
@@ -299,7 +315,9 @@ class _Attempt:
                         FailureClass.PERMANENT,
                     )
                 self._own(answer)
-                self._notes.append(f"adopted Zoho {claim.entity_type} {zoho_id}")
+                # How an undo of the backfill tells what we made from what somebody made: undo_plan.sql.
+                settles = "" if claim.fate_unknown_seconds is None else ", which settles a create of unknown fate"
+                self._notes.append(f"adopted Zoho {claim.entity_type} {zoho_id}{settles}")
                 if claim.fate_unknown_seconds is not None and (
                     told := self._entity.told_late(self._row, record, self._mapping)
                 ):
@@ -328,7 +346,14 @@ class _Attempt:
         if claim.resend or self._lifecycle in (None, UNKNOWN):
             # What Zoho holds is in doubt, its lifecycle included.
             found = await self._entity.fetch(self._remote, zoho_id)
-            self._lifecycle = self._entity.lifecycle(found.record)
+            shown = self._entity.lifecycle(found.record)
+            if self._lifecycle in self._entity.never_twice and shown != self._lifecycle:
+                raise TakenUnseen(
+                    f"Zoho took it as {self._lifecycle} once and shows {zoho_id} as {shown}: it is not done again; "
+                    "look at it in Zoho, and skip this with what you find",
+                    reached=str(self._lifecycle),
+                )
+            self._lifecycle = shown
         content_changed = claim.resend or _digest(claim.sent_hash) != _digest(desired.hash)
         return await self._bring_up_to_date(zoho_id, desired, content_changed, found)
 
@@ -591,7 +616,7 @@ class _Attempt:
         )
 
     def _dead(self, reason: str, failure_class: FailureClass | None = None) -> Verdict:
-        return protocol.dead(
+        dead = protocol.dead(
             self._claim,
             reason,
             zoho_id=self._zoho_id,
@@ -600,10 +625,15 @@ class _Attempt:
             fate=self._fate,
             log=protocol.bare_log(self._claim, LogStatus.FAILED, failure_class),
         )
+        reached = lifecycle_of(self._claim.sent_hash)
+        return replace(dead, sent_hash=f"{UNKNOWN}:{reached}") if reached in self._entity.never_twice else dead
 
     def _hash_after_failure(self) -> str | None:
         # A write that failed may have happened all the same: going back to the old content must not look unchanged.
-        return f"{UNKNOWN}:{UNKNOWN}" if self._remote.wrote else self._claim.sent_hash
+        if not self._remote.wrote:
+            return self._claim.sent_hash
+        reached = lifecycle_of(self._claim.sent_hash)
+        return f"{UNKNOWN}:{reached if reached in self._entity.never_twice else UNKNOWN}"
 
     def _with_log(self, verdict: Verdict, milliseconds: int) -> Verdict:
         exchanges = self._remote.call_log.exchanges

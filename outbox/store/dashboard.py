@@ -112,6 +112,10 @@ class WorkPlace:
     id: UUID = EARLIEST_ID
 
 
+class SchemaTooOld(DatabaseUnavailable):
+    """The daemon is newer than its schema. The text names what is missing and what to run, and may be shown."""
+
+
 class Dashboard:
     """Reads; raises :class:`outbox.database.DatabaseUnavailable`."""
 
@@ -275,7 +279,7 @@ class Dashboard:
         try:
             return await self._database.rows(statement(name), parameters)
         except (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable) as missing:
-            raise DatabaseUnavailable(f"{missing.diag.message_primary}: run zoho-outbox migrate") from None
+            raise SchemaTooOld(f"{missing.diag.message_primary}: run zoho-outbox migrate") from None
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a mistake

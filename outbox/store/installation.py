@@ -35,7 +35,7 @@ async def verify_installation(database: Database, settings: Settings) -> Install
     Raises :class:`WrongDatabase`, and ``DatabaseUnavailable``.
     """
     row = await _read(database)
-    if row["system_identifier"] is None:
+    if not _is_stored(row):
         await database.execute(
             statement("store_identity"),
             {
@@ -45,6 +45,30 @@ async def verify_installation(database: Database, settings: Settings) -> Install
             },
         )
         row = await _read(database)
+    _refuse_another(row, settings)
+    if row["timeline"] != row["timeline_here"]:
+        await database.execute(statement("look_first"))
+        row = await _read(database)
+    return Installation(
+        row["installed_at"], row["look_first_since"], row["look_first_why"], payloads_allowed=row["logs_are_ours"]
+    )
+
+
+async def check_installation(database: Database, settings: Settings) -> None:
+    """Compares the identity and stores nothing, for whoever only asks. Before the first run there is none to compare.
+
+    Raises :class:`WrongDatabase`, and ``DatabaseUnavailable``.
+    """
+    row = await _read(database)
+    if _is_stored(row):
+        _refuse_another(row, settings)
+
+
+def _is_stored(row: Row) -> bool:
+    return row["system_identifier"] is not None
+
+
+def _refuse_another(row: Row, settings: Settings) -> None:
     if (row["system_identifier"], row["database_name"]) != (row["system_identifier_here"], row["database_name_here"]):
         raise WrongDatabase(
             f"this database ({row['database_name_here']!r} in cluster {row['system_identifier_here']}) is not the one "
@@ -64,12 +88,6 @@ async def verify_installation(database: Database, settings: Settings) -> Install
             f"{settings.zoho_recurring_billing.value!r} now: recurring amounts would be billed twice, or not at all. "
             "Set it back; to change it for good: zoho-outbox doctor --accept-billing-mode"
         )
-    if row["timeline"] != row["timeline_here"]:
-        await database.execute(statement("look_first"))
-        row = await _read(database)
-    return Installation(
-        row["installed_at"], row["look_first_since"], row["look_first_why"], payloads_allowed=row["logs_are_ours"]
-    )
 
 
 async def accept_database(database: Database) -> str:

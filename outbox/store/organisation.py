@@ -94,9 +94,9 @@ class OrganisationStore:
         if row is not None:
             self._log.warning(Event.BUDGET_SPENT, reason=stop.reason, until=str(stop.until or "a person acts"))
 
-    async def answered(self) -> None:
-        """Zoho answered well."""
-        row = await self._database.row(statement("report_good_reply"))
+    async def answered(self, seconds: float = 0.0) -> None:
+        """Zoho answered well, to something that was begun so many seconds ago."""
+        row = await self._database.row(statement("report_good_reply"), {"seconds": seconds})
         if row is not None and (row["was_broken"] or row["was_forbidden"]):
             await self.tell()
 

@@ -493,7 +493,8 @@ def released(claim: Claim, *, seconds: float = 0.0, fate: Fate = Fate.KEEP, erro
         fate=fate,
         due_in=seconds,
         error=error if error is not None else claim.last_error,
-        taken_over=claim.taken_over and error is None,
+        # Nothing was tried: it may still be what kills processes.
+        taken_over=claim.taken_over,
     )
 
 

@@ -17,7 +17,7 @@ from outbox.store.statements import statement, statement_by_name, statement_for_
 from outbox.vocabulary import EntityType, Urgency
 from outbox.zoho.json_text import JsonValue
 
-HOLD_SECONDS = 300.0
+HOLD_SECONDS = 900.0
 """A process that has not reported for this long no longer works on its run."""
 
 PAGE_SECONDS = 60.0
@@ -119,13 +119,18 @@ class ReconciliationStore:
         )
         return None if row is None else Run(row["id"], deep, tuple(entity_types), row["started_at"])
 
-    async def go_on(self, run: UUID, requests: int = 0) -> bool:
-        """Takes or keeps the run, and counts requests; False: it is another process's."""
-        row = await self.database.row(
+    async def go_on(self, run: UUID) -> bool:
+        """Takes or keeps the run; False: it is another process's."""
+        async with self.transaction() as connection:
+            return await self.keep(connection, run)
+
+    async def keep(self, connection: Transaction, run: UUID, requests: int = 0) -> bool:
+        """As :meth:`go_on`, in the transaction of what is written for it; counts requests."""
+        cursor = await connection.execute(
             statement("reconcile_go_on"),
             {"run": run, "session": self.session, "hold_seconds": HOLD_SECONDS, "requests": requests},
         )
-        return row is not None
+        return await cursor.fetchone() is not None
 
     async def leave(self, run: UUID) -> None:
         """Whoever calls next may go on at once."""
@@ -226,6 +231,24 @@ class ReconciliationStore:
         """What is still to be paid of invoices."""
         rows = await self.database.rows(statement("reconcile_open_amounts"), {"ids": list(ids)})
         return {row["id"]: row["open"] for row in rows if row["open"] is not None}
+
+    async def set_aside(self, entity_type: EntityType, ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the host's rows that say they were."""
+        table = HOST_TABLES[entity_type]
+        query = statement_for_host("reconcile_shown", table.name, table.zoho_id)
+        return {row["id"] for row in await self.database.rows(query, {"ids": list(ids)})}
+
+    async def is_told(self, run: UUID, entity_type: EntityType, entity_id: UUID) -> bool:
+        """Whether this run has named the row already."""
+        row = await self.database.row(
+            statement("reconcile_is_told"), {"run": run, "entity_type": entity_type, "entity_id": entity_id}
+        )
+        return row is not None and bool(row["told"])
+
+    async def subscriptions_of(self, customer: str) -> list[str]:
+        """Zoho's subscriptions of a customer (Zoho's id), as far as our services know them."""
+        rows = await self.database.rows(statement("reconcile_subscriptions_of"), {"customer": customer})
+        return [row["zoho_id"] for row in rows]
 
     async def suspects(self, run: UUID, ids: Sequence[UUID]) -> set[UUID]:
         """Those of the invoices whose money this run found otherwise."""

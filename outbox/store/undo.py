@@ -58,6 +58,8 @@ class TakenUp:
     id_set: bool
     """Its id was set by hand."""
     says_adopted: bool
+    may_be_anothers: bool
+    """It was adopted, and not to settle a create of ours whose fate was unknown."""
     is_open: bool
     other_is_open: bool
     """An entry that is not the backfill's is open, too."""

@@ -32,6 +32,7 @@ async def test_the_whole_story_of_a_row(console: Console, host: Host) -> None:
         "not_admitted",
         "not_eligible",
         "organisation",
+        "reconciled",
         "row",
         "row_is_there",
         "state",

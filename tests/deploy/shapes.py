@@ -21,6 +21,7 @@ from outbox.commands.health.findings import Finding as HealthFinding
 from outbox.commands.health.findings import State as HealthState
 from outbox.commands.reconcile import Result
 from outbox.commands.status import Status
+from outbox.commands.undo.plan import Becomes
 
 Paths = dict[str, str]
 """Word for each path: what stands there."""
@@ -142,7 +143,24 @@ def _explain() -> Paths:
     }
 
 
+def _backfill() -> Paths:
+    text, number = _PLAIN[str], _PLAIN[int]
+    return {
+        "counts.<type>.<name>": f"{number}; of those that become: {', '.join(Becomes)}",
+        "records[].type": "customer, subscription, invoice, payment",
+        "records[].id": _PLAIN[UUID],
+        "records[].named": text,
+        "records[].zoho_id": f"{text} or null",
+        "records[].becomes": ", ".join(Becomes),
+        "records[].why": text,
+        "requests": f"{number}, about",
+        "paused": _PLAIN[bool],
+        "barred[]": f"{text}; what must be settled first",
+    }
+
+
 SHAPES = {
+    "backfill": _backfill,
     "doctor": _doctor,
     "explain": _explain,
     "find": _find,
@@ -150,7 +168,8 @@ SHAPES = {
     "reconcile": _reconcile,
     "status": _status,
 }
-"""By command. ``find`` prints an object a line, the others one."""
+"""By command. ``find`` prints an object a line, the others one; ``backfill`` with ``--undo`` (with ``--yes`` this is
+``plan``, beside ``done`` and ``stopped``)."""
 
 
 def paths_in(value: Any, at: str = "") -> Iterator[str]:

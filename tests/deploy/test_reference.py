@@ -60,6 +60,7 @@ def test_every_event_is_written_at_the_level_that_is_told() -> None:
 
 
 WORDS = {
+    "backfill": ("--undo",),
     "doctor": (),
     "explain": ("invoice", "INV-2025-00011"),
     "find": ("invoice",),

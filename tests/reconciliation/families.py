@@ -202,7 +202,7 @@ def _paid_in_zoho(town: Town, family: Family) -> None:
     )
 
 
-def _an_invoice_by_hand(town: Town, family: Family) -> None:
+def an_invoice_by_hand(town: Town, family: Family) -> None:
     town.zoho.simulator.plant_invoice(
         customer_id=town.zoho_id(family.customer), invoice_number=f"HAND-{uuid4()}", total=Decimal("77.00")
     )
@@ -300,7 +300,7 @@ PLANTED: dict[str, Planted] = {
     "due later in Zoho": Planted(_due_later_in_zoho, (("invoice", "fields"),), ("fields",)),
     "paid here": Planted(_paid_here, (("invoice", "paid_here_open_there"),)),
     "paid in Zoho": Planted(_paid_in_zoho, (("invoice", "paid_here_open_there"), ("payment", "unknown_here"))),
-    "an invoice by hand": Planted(_an_invoice_by_hand, (("invoice", "unknown_here"),)),
+    "an invoice by hand": Planted(an_invoice_by_hand, (("invoice", "unknown_here"),)),
     "an invoice twice in Zoho": Planted(_invoice_twice_in_zoho, (("invoice", "duplicate"),)),
     "an invoice deleted here": Planted(_invoice_deleted_here, (("invoice", "should_be_gone"),)),
     "an invoice never captured": Planted(

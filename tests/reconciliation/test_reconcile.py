@@ -2,16 +2,18 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
 from outbox.commands.failures import CommandFailed
 from outbox.commands.reconcile import Result, ShownFinding, reconcile
+from outbox.reconciliation.run import Reconciliation, begin
 from outbox.simulator import RunningSimulator
 from outbox.store.reconciliation import ReconciliationStore
 from outbox.vocabulary import EntityType
-from tests.reconciliation.families import PLANTED, Planted, Town
+from tests.reconciliation.families import PLANTED, Planted, Town, an_invoice_by_hand
 from tests.sending.billing import Billing, forget_requests
 from tests.sending.conftest import NewProcess, Process, requests_to
 from tests.store.host import Host
@@ -227,3 +229,90 @@ async def test_explain_tells_what_the_latest_comparison_said(town: Town, process
     town.edit("invoices", family.unpaid, due_date="2026-04-09")
     await compared(process)
     assert town.host.value("SELECT public.zoho_explain('invoice', %s)", [family.unpaid])["reconciled"] == []
+
+
+async def test_a_record_of_a_row_that_is_not_to_be_sent_is_named_and_keeps_creates_looking_first(
+    town: Town, host: Host, new_process: NewProcess, zoho: RunningSimulator
+) -> None:
+    """Restored from a backup: the payment was completed and sent on the timeline that was lost."""
+    async with new_process() as process:
+        family = town.family()
+        pending = town.billing.payment(family.customer, None, "230.00", status="pending")
+        await process.turns_until_quiet()
+        zoho.simulator.plant_payment(
+            customer_id=town.zoho_id(family.customer),
+            amount=Decimal("230.00"),
+            date="2026-03-05",
+            payment_mode="cash",
+            reference_number=str(pending),
+        )
+        host.interfere("UPDATE zoho_outbox_private.installation SET look_first_since = clock_timestamp()")
+        result = await compared(process)
+    assert kinds(result) == Counter({("payment", "id_not_ours"): 1}), result.as_text()
+    assert not result.look_first_ended
+
+
+async def test_a_change_that_nobody_has_taken_up_yet_is_not_compared(town: Town, process: Process) -> None:
+    town.host.add_customer(77)
+    result = await compared(process, EntityType.CUSTOMER)
+    assert (result.not_compared, result.differences) == (1, [])
+
+
+async def test_what_was_set_aside_is_not_sent_again_by_fix(town: Town, process: Process) -> None:
+    with town.past_the_triggers():
+        customer = town.host.add_customer(77)
+    town.host.interfere("UPDATE public.customers SET zoho_sync_status = 'skipped' WHERE id = %s", [customer])
+    result = await compared(process, EntityType.CUSTOMER, fix=True)
+    assert [(each.kind, each.mend) for each in result.differences] == [("missing_in_zoho", "person")]
+    assert result.fixed == 0
+
+
+async def test_sums_hold_what_is_missing_with_all_that_it_waits_for(town: Town, process: Process) -> None:
+    with town.past_the_triggers():
+        town.family()
+    result = await compared(process)
+    sums = {(f"{each.month:%Y-%m}", str(each.measure)): (each.ours, each.theirs) for each in result.months}
+    assert sums["2026-03", "invoiced"] == (Decimal("1150.00"), Decimal(0))
+    assert sums["2026-03", "paid"] == (Decimal("1150.00"), Decimal(0))
+
+
+async def test_a_page_that_is_larger_than_the_days_share_is_finished_over_several_days(
+    town: Town, host: Host, new_process: NewProcess
+) -> None:
+    async with new_process() as process:
+        for _ in range(4):
+            town.family()
+        await process.turns_until_quiet()
+    days = 0
+    while True:
+        days += 1
+        host.interfere("UPDATE zoho_outbox_private.request_budget SET requests = 0")
+        async with new_process(ZOHO_DAILY_REQUEST_LIMIT="5", ZOHO_LIVE_RESERVE_PERCENT="0") as poor:
+            result = await reconcile(
+                poor.engine, tuple(EntityType), deep=True, fix=False, say=lambda _: None, show=lambda _: None
+            )
+        if result.stopped is None or days == 12:
+            break
+    assert result.is_clean, result.as_text()
+    assert sum(each.agree for each in result.by_type) == 20
+
+
+async def test_a_list_that_is_too_old_is_compared_anew_and_nothing_counts_twice(
+    town: Town, host: Host, process: Process
+) -> None:
+    family = town.family()
+    await process.turns_until_quiet()
+    an_invoice_by_hand(town, family)
+    store = ReconciliationStore(process.engine.database, process.engine.session)
+    run, _ = await begin(store, tuple(EntityType), deep=False)
+    work = Reconciliation(process.engine, run, store, lambda _: None)
+    part = (await store.parts(run.id))[EntityType.INVOICE]
+    await work._type(part)
+    host.interfere(
+        "UPDATE zoho_outbox_private.reconciliation_part SET listed_from = now() - interval '8 days', stage = 'unknown'"
+    )
+    await store.leave(run.id)
+    result = await compared(process)
+    assert kinds(result) == Counter({("invoice", "unknown_here"): 1}), result.as_text()
+    (unknown,) = [share for month in result.months for share in month.reasons if month.measure == "invoiced"]
+    assert unknown.theirs == Decimal("77.00")

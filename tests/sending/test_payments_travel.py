@@ -321,6 +321,44 @@ class TestRefunded:
         await process.turns_until_quiet()
         assert [refund["amount"] for refund in held(zoho, "refunds")] == [Decimal("1000.00"), Decimal("150.00")]
 
+    async def test_one_that_zoho_took_and_does_not_show_is_made_once_whatever_follows(
+        self,
+        billing: Billing,
+        zoho: RunningSimulator,
+        process: Process,
+        customer: UUID,
+        invoice: UUID,
+        host: Host,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        payment = await paid(billing, zoho, process, customer, invoice)
+        payments = zoho.simulator.books.payments
+        put = payments.put
+        monkeypatch.setattr(payments, "put", lambda record, *more: put({**record, "amount_refunded": 0}, *more))
+
+        def newest() -> int:
+            number: int = host.entries(payment)[-1]["id"]
+            return number
+
+        billing.change(payment, status="refunded")
+        await process.turns_until_quiet()
+        status, error = billing.shown(payment)
+        assert status == "failed"
+        assert error is not None
+        assert "it is not refunded again" in error
+        assert host.state(payment)["fate_unknown_at"] is None
+
+        host.replay(newest())
+        await process.turns_until_quiet()
+        assert billing.shown(payment)[0] == "failed"
+        with host.operator() as operator:
+            operator.execute("SELECT public.zoho_outbox_skip(%s, 'seen in Zoho')", [newest()])
+        billing.change(payment, reference="Another order")
+        await process.turns_until_quiet()
+        for _ in range(3):
+            await process.turn_later(payment, 1000)
+        assert len(held(zoho, "refunds")) == 1
+
     async def test_a_refund_is_not_made_again_by_a_replay_or_an_edit(
         self, billing: Billing, zoho: RunningSimulator, process: Process, customer: UUID, invoice: UUID
     ) -> None:

@@ -142,6 +142,7 @@ class Host:
             UPDATE zoho_outbox_private.entity_state
             SET due_at = due_at - make_interval(secs => %(seconds)s),
                 lease_until = lease_until - make_interval(secs => %(seconds)s),
+                leased_at = leased_at - make_interval(secs => %(seconds)s),
                 fate_unknown_at = fate_unknown_at - make_interval(secs => %(seconds)s),
                 clean_look_at = clean_look_at - make_interval(secs => %(seconds)s),
                 write_back_due = write_back_due - make_interval(secs => %(seconds)s)

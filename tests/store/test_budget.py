@@ -445,6 +445,14 @@ class TestStopped:
         assert pauses[0] == 10
         assert pauses[-1] == 300
 
+    async def test_a_clock_that_is_put_back_after_an_outage_leaves_one_place(
+        self, host: Host, database: Database
+    ) -> None:
+        host.interfere(
+            "UPDATE zoho_outbox_private.organisation SET recovered_at = clock_timestamp() + interval '1 hour'"
+        )
+        assert (await ask(database))["granted"]
+
     async def test_after_an_outage_the_places_grow_from_one(self, host: Host, database: Database) -> None:
         async def places() -> int:
             granted = 0

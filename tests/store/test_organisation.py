@@ -209,3 +209,13 @@ async def test_a_refusal_that_was_on_its_way_does_not_push_the_next_probe_furthe
     await organisation.probe_at_once()
     await organisation.failed(AUTH)
     assert (await organisation.now()).may_try
+
+
+async def test_a_reply_that_was_under_way_when_somebody_was_refused_does_not_end_the_refusal(
+    organisation: OrganisationStore,
+) -> None:
+    await organisation.failed(AUTH)
+    await organisation.answered(seconds=5.0)
+    assert (await organisation.now()).state is OrganisationState.FORBIDDEN
+    await organisation.answered()
+    assert (await organisation.now()).state is OrganisationState.RUNNING

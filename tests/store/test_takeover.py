@@ -82,6 +82,20 @@ async def test_a_lease_that_ends_later_than_any_lease_can_is_taken_over_and_its_
     assert 0 <= claim.fate_unknown_seconds < 60
 
 
+async def test_the_longer_lease_of_a_process_with_other_settings_is_left_alone(host: Host, store: OutboxStore) -> None:
+    customer = host.add_customer()
+    await claim_one(store)
+    host.interfere(
+        """
+        UPDATE zoho_outbox_private.entity_state
+        SET lease_until = clock_timestamp() + interval '1 hour'
+        WHERE entity_id = %s
+        """,
+        [customer],
+    )
+    assert await store.reclaim() == []
+
+
 async def test_a_live_lease_is_left_alone(host: Host, store: OutboxStore) -> None:
     host.add_customer()
     await claim_one(store)
@@ -230,6 +244,19 @@ class TestWaking:
         assert await store.wake(None) == 1
         assert host.state(child)["phase"] == Phase.READY
         assert await store.wake(None) == 0
+
+    async def test_the_sweep_wakes_a_child_that_was_claimed_while_its_parent_was_being_settled(
+        self, host: Host, store: OutboxStore
+    ) -> None:
+        """The settlement stamps its moment before it commits: the child saw the parent leased, and claimed later."""
+        parent = host.add_customer()
+        await store.settle([protocol.skipped(await claim_one(store), "draft", read_zoho_id=None)])
+        child = _waiting_child(host, parent)
+        host.interfere(
+            "UPDATE zoho_outbox_private.entity_state SET due_at = clock_timestamp() WHERE entity_id = %s", [child]
+        )
+        assert await store.wake([parent]) == 0
+        assert await store.wake(None) == 1
 
     async def test_an_edit_of_a_waiting_row_looks_again(self, host: Host, store: OutboxStore) -> None:
         customer = host.add_customer()

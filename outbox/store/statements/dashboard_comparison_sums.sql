@@ -1,6 +1,11 @@
 -- Both sides' sums of the newest twelve months before a month, and whether there are older ones; by the primary key.
 WITH newest AS MATERIALIZED (
-    SELECT latest.month
+    SELECT
+        latest.month,
+        EXISTS (
+            SELECT FROM zoho_outbox_private.reconciliation_sum AS one
+            WHERE one.run = %(run)s AND one.month <= (latest.month - interval '12 months')::date
+        ) AS older
     FROM zoho_outbox_private.reconciliation_sum AS latest
     WHERE latest.run = %(run)s AND latest.month < %(before)s
     ORDER BY latest.month DESC
@@ -14,10 +19,7 @@ SELECT
     sum.records,
     sum.ours,
     sum.theirs,
-    EXISTS (
-        SELECT FROM zoho_outbox_private.reconciliation_sum AS older
-        WHERE older.run = %(run)s AND older.month <= (newest.month - interval '12 months')::date
-    ) AS older
+    newest.older
 FROM newest
 JOIN zoho_outbox_private.reconciliation_sum AS sum
     ON sum.run = %(run)s

@@ -13,14 +13,13 @@ WITH late AS MATERIALIZED (
     )
     UNION ALL
     (
-        SELECT entry.entity_type, entry.entity_id, min(entry.created_at) AS since
+        -- One that was replayed keeps the moment of its change: it counts from when that was asked for.
+        SELECT entry.entity_type, entry.entity_id, min(COALESCE(entry.requested_at, entry.created_at)) AS since
         FROM public.zoho_outbox AS entry
         WHERE NOT entry.admitted
             AND entry.priority < 30
             AND entry.origin <> 'backfill'
-            -- One that was replayed keeps the moment of its change, and is admitted within seconds.
-            AND entry.revision = 0
-            AND entry.created_at < now() - make_interval(secs => %(seconds)s)
+            AND COALESCE(entry.requested_at, entry.created_at) < now() - make_interval(secs => %(seconds)s)
             -- Counted already, where it is due for another change.
             AND NOT EXISTS (
                 SELECT FROM zoho_outbox_private.entity_state AS state

@@ -17,9 +17,12 @@ WITH expired AS MATERIALIZED (
     WHERE state.phase = 'leased'
         AND (
             state.lease_until < clock_timestamp()
-            -- Longer than any lease lasts: the wall clock was put back since (failures.md, 21). A holder that lives has
-            -- renewed it by now, or is refused, and what it sent is sent again.
-            OR state.lease_until > clock_timestamp() + make_interval(secs => 2 * %(lease_seconds)s)
+            -- Taken in the future, and for long: the wall clock was put back since (failures.md, 21). A holder that lives
+            -- has renewed it by now. Not for its length alone: another replica's leases may be longer.
+            OR (
+                state.leased_at > clock_timestamp()
+                AND state.lease_until > clock_timestamp() + make_interval(secs => 2 * %(lease_seconds)s)
+            )
         )
     ORDER BY state.entity_id
     LIMIT %(batch)s
@@ -36,7 +39,11 @@ returned AS (
         leased_at = NULL,
         arrived_since_claim = false,
         -- What was last sent is in doubt: an edit that is taken back must not look unchanged.
-        sent_hash = CASE WHEN state.sent_hash IS NOT NULL THEN '?:?' END,
+        -- That Zoho took a refund is not: see outbox/entities/contract.py, never_twice.
+        sent_hash = CASE
+            WHEN state.sent_hash LIKE '%%:refunded' THEN '?:refunded'
+            WHEN state.sent_hash IS NOT NULL THEN '?:?'
+        END,
         last_error = expired.why,
         taken_over = true
     FROM expired

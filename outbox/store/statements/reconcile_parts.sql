@@ -1,4 +1,4 @@
--- How far a run came. A list that was begun too long ago is read again: its rows are pruned after two days.
+-- How far a run came. What was compared by a list that was begun a week ago is no news any more.
 SELECT
     part.entity_type,
     part.stage,
@@ -10,6 +10,6 @@ SELECT
     part.differ,
     part.not_compared,
     part.listed,
-    part.listed_from < clock_timestamp() - interval '36 hours' AS outdated
+    part.listed_from < clock_timestamp() - interval '7 days' AS outdated
 FROM zoho_outbox_private.reconciliation_part AS part
 WHERE part.run = %(run)s

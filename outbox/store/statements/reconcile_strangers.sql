@@ -4,7 +4,10 @@ SELECT
     listed.zoho_id,
     listed.record,
     state.entity_id     AS deleted_row,
-    seen.made_by
+    -- Nobody was found who made it: Zoho's lists may have lagged, so it is asked for again the next day.
+    CASE
+        WHEN seen.made_by <> '' OR seen.looked_at > clock_timestamp() - interval '20 hours' THEN seen.made_by
+    END AS made_by
 FROM zoho_outbox_private.listed_record AS listed
 LEFT JOIN zoho_outbox_private.entity_state AS state
     ON state.zoho_id = listed.zoho_id AND state.entity_type = %(entity_type)s

@@ -1,7 +1,12 @@
 -- Zoho answered well: an outage or a refusal is over. Locks and writes only where that says something new, or once a
 -- minute; each attempt asks, because another replica may have reported an outage a moment ago.
 WITH earlier AS MATERIALIZED (
-    SELECT organisation.broken_at, organisation.forbidden_at
+    SELECT
+        organisation.broken_at,
+        organisation.forbidden_at,
+        COALESCE(
+            organisation.forbidden_at >= clock_timestamp() - make_interval(secs => %(seconds)s), false
+        ) AS forbidden_is_newer
     FROM zoho_outbox_private.organisation AS organisation
     WHERE organisation.outages_in_a_row > 0
         OR organisation.broken_at IS NOT NULL
@@ -21,12 +26,13 @@ SET
     END,
     broken_at = NULL,
     broken_why = NULL,
-    forbidden_at = NULL,
-    forbidden_why = NULL,
-    probe_at = NULL,
-    probes = 0
+    -- A reply that was under way when somebody was refused says nothing of the refusal.
+    forbidden_at = CASE WHEN earlier.forbidden_is_newer THEN organisation.forbidden_at END,
+    forbidden_why = CASE WHEN earlier.forbidden_is_newer THEN organisation.forbidden_why END,
+    probe_at = CASE WHEN earlier.forbidden_is_newer THEN organisation.probe_at END,
+    probes = CASE WHEN earlier.forbidden_is_newer THEN organisation.probes ELSE 0 END
 FROM earlier
 WHERE organisation.only_row
 RETURNING
     earlier.broken_at IS NOT NULL       AS was_broken,
-    earlier.forbidden_at IS NOT NULL    AS was_forbidden
+    earlier.forbidden_at IS NOT NULL AND NOT earlier.forbidden_is_newer AS was_forbidden

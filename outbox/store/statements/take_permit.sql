@@ -90,7 +90,8 @@ gate AS MATERIALIZED (
             WHEN organisation.recovered_at IS NULL THEN %(max_concurrency)s
             ELSE least(
                 %(max_concurrency)s,
-                1 + floor(EXTRACT(EPOCH FROM clock.now - organisation.recovered_at) / 5)::integer
+                -- Never none: the clock may have been put back since.
+                greatest(1, 1 + floor(EXTRACT(EPOCH FROM clock.now - organisation.recovered_at) / 5)::integer)
             )
         END AS places
     FROM clock

@@ -20,7 +20,21 @@ WITH asleep AS MATERIALIZED (
         AND (
             (parent.usable_id IS NOT NULL AND (NOT child.waits_for_rest OR parent.phase IN ('idle', 'dead')))
             OR (parent.phase = 'dead' AND NOT child.waits_for_dead)
-            OR (parent.phase = 'idle' AND parent.due_at >= child.due_at)
+            OR (
+                parent.phase = 'idle'
+                AND (
+                    parent.due_at >= child.due_at
+                    -- The sweep alone: a settlement stamps its moment before it commits, and clocks are put back. So
+                    -- it looks a few times more, for nothing, rather than never.
+                    OR (
+                        %(parents)s::uuid[] IS NULL
+                        AND (
+                            parent.due_at >= child.due_at - interval '1 minute'
+                            OR child.due_at > clock_timestamp()
+                        )
+                    )
+                )
+            )
         )
         AND (%(parents)s::uuid[] IS NULL OR child.waits_for_id = ANY (%(parents)s::uuid[]))
     FOR UPDATE OF child SKIP LOCKED
