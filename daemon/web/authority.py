@@ -163,7 +163,7 @@ class Gate:
         if not _is_below(path, "/admin") and not _is_below(path, "/api"):
             await self._app(scope, receive, send)
             return
-        if _is_below(path, STATIC) or path == DESCRIPTION:
+        if path.startswith(f"{STATIC}/") or path == DESCRIPTION:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)

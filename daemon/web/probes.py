@@ -20,6 +20,9 @@ FRESH_SECONDS = 2.0
 PATIENCE_SECONDS = 2.5
 """For its answer; then it counts as not reached."""
 
+NOT_REACHED = "the database is not reached; the daemon's log says why"
+"""Nobody signs in here: libpq's own words name host, port, user and database."""
+
 
 def routes(context: Context) -> list[BaseRoute]:
     """The two of them."""
@@ -38,11 +41,11 @@ def routes(context: Context) -> list[BaseRoute]:
         reasons = why_not_working(context)
         try:
             reading = await reached.now(patience=PATIENCE_SECONDS, first_patience=PATIENCE_SECONDS)
-            trouble = reading.trouble
-        except DatabaseUnavailable as gone:
-            trouble = str(gone)
-        if trouble is not None:
-            reasons.insert(0, f"the database is not reached: {trouble}")
+            reached_now = reading.trouble is None
+        except DatabaseUnavailable:
+            reached_now = False
+        if not reached_now:
+            reasons.insert(0, NOT_REACHED)
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     return [Route("/healthz", healthz, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]

@@ -300,7 +300,10 @@ BEGIN
         last_error = reason,
         -- The entry may have asked to be sent although nothing changed, and that wish is lost: a later edit must not
         -- look unchanged.
-        sent_hash = CASE WHEN state.sent_hash IS NOT NULL THEN '?:?' END,
+        sent_hash = CASE
+            WHEN state.sent_hash LIKE '%:refunded' THEN '?:refunded'
+            WHEN state.sent_hash IS NOT NULL THEN '?:?'
+        END,
         shown_status = 'skipped',
         shown_error = reason,
         write_back_due = moment

@@ -2,8 +2,9 @@
 -- who must be forgotten there is removed there.
 --
 -- Held are names, e-mail addresses and the like in payloads of attempts (masked unless OUTBOX_LOG_PAYLOADS=full), in
--- the reasons that entries, attempts and state rows carry, in what earlier creates were looked up by, and in Zoho's
--- lists. What identifies the rows stays: ids, states, moments, numbers of requests.
+-- the reasons that entries, attempts and state rows carry, in what reconciliation found and alerts told, in what earlier
+-- creates were looked up by, and in Zoho's lists. What identifies the rows stays: ids, states, moments, numbers of
+-- requests.
 
 GRANT CREATE ON SCHEMA public TO zoho_outbox_owner;
 
@@ -92,6 +93,8 @@ DECLARE
     attempts        pg_catalog.int8;
     entries         pg_catalog.int8;
     states          pg_catalog.int8;
+    findings        pg_catalog.int8;
+    alerts          pg_catalog.int8;
     listed          pg_catalog.int8;
     left_listed     pg_catalog.int8;
 BEGIN
@@ -198,12 +201,45 @@ BEGIN
             WHEN state.shown_error <> removed THEN pg_catalog.clock_timestamp()
             ELSE state.write_back_due
         END,
-        intent_keys = '{}'
-    FROM unnest(types, ids) AS of (entity_type, entity_id)
+        intent_keys = of.kept_keys
+    FROM (
+        -- Kept are keys that are ids alone and are needed: of a subscription, whether it is the service's first (payments
+        -- go by it); of a payment, that Zoho took its refund, which is never sent twice.
+        SELECT
+            held.entity_type,
+            held.entity_id,
+            ARRAY(
+                SELECT intent.key
+                FROM unnest(held.intent_keys) WITH ORDINALITY AS intent (key, place)
+                WHERE held.entity_type = 'subscription'
+                    OR (held.entity_type = 'payment' AND pg_catalog.starts_with(intent.key, 'refund '))
+                ORDER BY intent.place
+            ) AS kept_keys
+        FROM zoho_outbox_private.entity_state AS held
+        JOIN unnest(types, ids) AS wanted (entity_type, entity_id)
+            ON wanted.entity_id = held.entity_id AND wanted.entity_type = held.entity_type
+    ) AS of
     WHERE state.entity_id = of.entity_id
         AND state.entity_type = of.entity_type
-        AND (state.last_error <> removed OR state.shown_error <> removed OR state.intent_keys <> '{}');
+        AND (state.last_error <> removed OR state.shown_error <> removed OR state.intent_keys <> of.kept_keys);
     GET DIAGNOSTICS states = ROW_COUNT;
+
+    UPDATE zoho_outbox_private.reconciliation_finding AS finding
+    SET said = removed
+    FROM unnest(types, ids) AS of (entity_type, entity_id)
+    WHERE finding.entity_id = of.entity_id AND finding.entity_type = of.entity_type AND finding.said <> removed;
+    GET DIAGNOSTICS findings = ROW_COUNT;
+
+    -- The cause of a dead row as receivers were told it; of several rows, it may quote any of them.
+    UPDATE zoho_outbox_private.alert AS alert
+    SET said = removed
+    WHERE alert.said <> removed
+        AND EXISTS (
+            SELECT
+            FROM unnest(types, ids) AS of (entity_type, entity_id)
+            WHERE of.entity_type = alert.entity_type AND of.entity_id = ANY (alert.entity_ids)
+        );
+    GET DIAGNOSTICS alerts = ROW_COUNT;
 
     -- A list with a gap proves nothing: whoever looks into it would take a record for absent and create it again. So
     -- the list goes out of use and is read anew when it is needed; of its rows only this customer's go at once, because
@@ -243,7 +279,8 @@ BEGIN
         zoho_outbox_private.acting(),
         zoho_outbox_forget.reason,
         pg_catalog.jsonb_build_object(
-            'zoho_sync_logs', attempts, 'zoho_outbox', entries, 'entity_state', states, 'listed_record', listed,
+            'zoho_sync_logs', attempts, 'zoho_outbox', entries, 'entity_state', states,
+            'reconciliation_finding', findings, 'alert', alerts, 'listed_record', listed,
             'listed_record left', left_listed
         )
     );
@@ -255,6 +292,8 @@ BEGIN
         ('zoho_sync_logs'::pg_catalog.text, attempts),
         ('zoho_outbox', entries),
         ('entity_state', states),
+        ('reconciliation_finding', findings),
+        ('alert', alerts),
         ('listed_record', listed),
         ('listed_record left', left_listed);
 END

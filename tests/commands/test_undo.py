@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -366,6 +367,55 @@ async def test_a_record_that_is_older_than_the_backfill_is_kept_whoever_says_tha
     assert counts(zoho) == [1, 0, 0, 0]
     assert [each["what"] for each in said.json["done"]] == ["deleted", "deleted", "deleted", "kept"]
     assert billing.zoho_id(people.customers[0]) is None
+
+
+async def test_what_a_person_entered_after_zoho_refused_our_create_is_left_to_a_person(
+    application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
+) -> None:
+    people = People(application, billing, host, zoho, 1)
+    (customer,), (invoice,) = people.customers, people.invoices
+    zoho.faults.plant(FaultKind.REFUSED, "POST", "/invoices", status=400, code=4001, message="no valid line item")
+    assert (await console.type("backfill", "--skip-payments")).code == FAILED
+    row = host.one("SELECT invoice_number, total_amount, invoice_date FROM customer_invoices WHERE id = %s", [invoice])
+    by_hand = zoho.simulator.plant_invoice(
+        customer_id=billing.zoho_id(customer),
+        invoice_number=row["invoice_number"],
+        total=row["total_amount"],
+        date=str(row["invoice_date"]),
+    )
+    zoho.simulator.edit("invoices", by_hand, {"created_time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")})
+    zoho.faults.clear()
+    assert (await console.type("retry-failed")).code == DONE
+    assert billing.zoho_id(invoice) == by_hand
+    pause(host)
+
+    async def undone() -> None:
+        said = await console.type("backfill", "--undo", "--yes", "--json")
+        assert said.code == FAILED, said
+        assert said.json["plan"]["records"][0]["becomes"] == "left"
+        assert "whether we made it cannot be told" in dict(left(said))[f"invoice {row['invoice_number']}"]
+        assert [record["invoice_id"] for record in held(zoho, "invoices")] == [by_hand]
+        assert billing.zoho_id(invoice) == by_hand
+
+    await undone()
+    # A replay writes over what the entry says.
+    host.rows("UPDATE zoho_outbox SET last_error = NULL, revision = revision + 1 WHERE entity_id = %s", [invoice])
+    await undone()
+
+
+async def test_what_was_adopted_because_the_answer_to_our_create_was_lost_is_ours(
+    application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
+) -> None:
+    people = People(application, billing, host, zoho, 1)
+    zoho.faults.plant(FaultKind.DONE_THEN_CUT, "POST", "/invoices", times=1)
+    await backfilled(console)
+    (entry,) = host.rows("SELECT last_error FROM zoho_outbox WHERE entity_id = %s", [people.invoices[0]])
+    assert entry["last_error"].startswith(f"adopted Zoho invoice {billing.zoho_id(people.invoices[0])}, ")
+    pause(host)
+    told = await console.type("backfill", "--undo", "--json")
+    assert becoming(told.json, "remove") == {str(row) for row in people.rows}
+    assert (await console.type("backfill", "--undo", "--yes")).code == DONE
+    assert counts(zoho) == [0, 0, 0, 0]
 
 
 async def test_a_record_without_our_key_is_nobodys_to_delete(

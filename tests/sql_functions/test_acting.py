@@ -52,6 +52,19 @@ def test_a_name_lasts_for_its_transaction(host: Host) -> None:
     assert host.value(PAUSED_BY) == DAEMON
 
 
+def test_in_a_copy_without_the_daemon_s_role_the_host_s_own_update_goes_through(host: Host) -> None:
+    # Roles belong to the cluster, which other tests share: the name is one that is not there, in a transaction.
+    source = host.value("SELECT pg_get_functiondef('zoho_outbox_private.acting()'::regprocedure)")
+    customer = host.add_customer()
+    with psycopg.connect(host.database.superuser_dsn) as connection:
+        connection.execute(source.replace("'zoho_outbox_daemon'", "'zoho_outbox_nobody'").encode())
+        connection.execute("UPDATE public.customers SET zoho_sync_status = 'pending' WHERE id = %s", [customer])
+        asked = connection.execute("SELECT zoho_outbox_private.acting(), session_user::text").fetchone()
+        connection.rollback()
+    assert asked is not None
+    assert asked[0] == asked[1]
+
+
 def test_who_ended_a_pause_is_recorded_with_when(host: Host) -> None:
     with host.operator() as operator:
         pause_as(operator, None)

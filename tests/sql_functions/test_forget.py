@@ -47,6 +47,8 @@ def everything_stored(host: Host) -> str:
         "public.zoho_sync_logs",
         "zoho_outbox_private.entity_state",
         "zoho_outbox_private.listed_record",
+        "zoho_outbox_private.reconciliation_finding",
+        "zoho_outbox_private.alert",
     ]
     found = ""
     for table in tables:
@@ -62,6 +64,8 @@ async def test_nothing_of_the_person_is_left_and_what_changed_is_told(host: Host
         "zoho_sync_logs": 2,
         "zoho_outbox": 0,
         "entity_state": 1,
+        "reconciliation_finding": 0,
+        "alert": 0,
         "listed_record": 0,
         "listed_record left": 0,
     }
@@ -150,6 +154,65 @@ async def test_the_text_in_the_host_s_row_goes_with_the_next_write_back(host: Ho
     assert host.shown(customer) == ("failed", BLANK)
     assert host.entry(customer)["last_error"] == BLANK
     assert explain(host, customer)["where"] == "dead"
+
+
+async def test_what_reconciliation_found_and_alerts_told_of_the_person_goes_too(host: Host, store: OutboxStore) -> None:
+    customer, other = await known(host, store), await known(host, store, 2, "46002")
+    host.interfere("INSERT INTO zoho_outbox_private.reconciliation (deep, entity_types) VALUES (false, '{customer}')")
+    for entity_id, said in ((customer, f"the e-mail is {PERSON}@example.com there"), (other, "another's")):
+        host.interfere(
+            "INSERT INTO zoho_outbox_private.reconciliation_finding "
+            "(run, entity_type, entity_id, named, finding, said) "
+            "SELECT run.id, 'customer', %s, 'CT-1', 'remark', %s FROM zoho_outbox_private.reconciliation AS run",
+            [entity_id, said],
+        )
+        host.interfere(
+            "INSERT INTO zoho_outbox_private.alert (receiver, problem, said, entity_type, entity_ids) "
+            "VALUES ('receiver', %s, %s, 'customer', %s)",
+            [f"dead:{said}"[:9], said, [entity_id, uuid4()]],
+        )
+    changed = forget(host, customer)
+    assert (changed["reconciliation_finding"], changed["alert"]) == (1, 1)
+    for rows in (
+        host.rows("SELECT said FROM zoho_outbox_private.reconciliation_finding ORDER BY id"),
+        host.rows("SELECT said FROM zoho_outbox_private.alert ORDER BY first_told_at"),
+    ):
+        assert [row["said"] for row in rows] == [BLANK, "another's"]
+    assert set(forget(host, customer).values()) == {0}
+
+
+@pytest.mark.parametrize("migrated_database", [HostShape(rows=True)], indirect=True)
+async def test_keys_that_are_ids_and_keep_something_from_being_done_twice_stay(host: Host) -> None:
+    (row,) = host.rows(
+        "SELECT invoice.customer_id, min(invoice.id::text)::uuid AS invoice FROM public.customer_invoices AS invoice "
+        "GROUP BY invoice.customer_id ORDER BY count(*) DESC LIMIT 1"
+    )
+    customer, payment, service = row["customer_id"], uuid4(), uuid4()
+    host.interfere(
+        "INSERT INTO public.payment_transactions (id, transaction_id, reference, provider, amount, "
+        "customer_invoice_id) VALUES (%s, 'NC-77', 'x', 'netcash', 1, %s)",
+        [payment, row["invoice"]],
+    )
+    host.interfere(
+        "INSERT INTO public.customer_services (id, customer_id, package_name, service_type, monthly_price, status) "
+        "VALUES (%s, %s, 'Fibre', 'fibre', 799, 'active')",
+        [service, customer],
+    )
+    theirs = {
+        "customer": (customer, [f"{PERSON}@example.com"], []),
+        "payment": (payment, [f"{payment} {PERSON}", "refund 49001"], ["refund 49001"]),
+        "subscription": (service, [f"{service}#2"], [f"{service}#2"]),
+    }
+    for entity_type, (entity_id, keys, _) in theirs.items():
+        host.interfere(
+            "INSERT INTO zoho_outbox_private.entity_state (entity_id, entity_type, phase, intent_keys) "
+            "VALUES (%s, %s, 'idle', %s)",
+            [entity_id, entity_type, keys],
+        )
+    assert forget(host, customer)["entity_state"] == 2
+    for entity_id, _, kept in theirs.values():
+        assert host.state(entity_id)["intent_keys"] == kept
+    assert forget(host, customer)["entity_state"] == 0
 
 
 # Zoho's lists.

@@ -57,6 +57,15 @@ class TestHosts:
         assert answer.status_code == 400
 
 
+class TestPaths:
+    @pytest.mark.parametrize(
+        "path", ["/admin/zoho-sync/static/a%0Ab", "/admin/zoho-sync/static/a%0Ab/retry", "/healthz%00", "/api/a%0D"]
+    )
+    async def test_one_with_a_control_character_leads_nowhere(self, stranger: httpx.AsyncClient, path: str) -> None:
+        for method in ("GET", "POST"):
+            assert (await stranger.request(method, path)).status_code == 400
+
+
 class TestHeaders:
     @pytest.mark.parametrize(
         "path",
@@ -145,19 +154,25 @@ class TestWhatGoesWrong:
     @pytest.mark.parametrize(
         "gone",
         [
-            DatabaseUnavailable("connection refused"),
-            ExceptionGroup("two questions at once", [DatabaseUnavailable("refused"), DatabaseUnavailable("refused")]),
+            DatabaseUnavailable("to port 6543 refused"),
+            ExceptionGroup("two questions at once", [DatabaseUnavailable("port 6543"), DatabaseUnavailable("refused")]),
         ],
         ids=["once", "twice"],
     )
-    async def test_a_database_that_is_away_is_no_mistake(self, gone: Exception) -> None:
+    async def test_a_database_that_is_away_is_no_mistake_and_where_it_is_stands_in_the_log_alone(
+        self, gone: Exception
+    ) -> None:
         def handler(_: Request) -> Response:
             raise gone
 
         with structlog.testing.capture_logs() as said:
             answer = await asks(guarded(handler))
-        assert (answer.status_code, said) == (503, [])
+        assert answer.status_code == 503
         assert "the database does not answer" in answer.text
+        assert "6543" not in answer.text
+        (line,) = said
+        assert (line["event"], line["log_level"]) == (Event.HTTP_FAILED, "warning")
+        assert "6543" in line["reason"]
 
     async def test_but_one_beside_it_is(self) -> None:
         def handler(_: Request) -> Response:

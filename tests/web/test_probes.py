@@ -7,6 +7,7 @@ import pytest
 
 from daemon.web.application import build
 from daemon.web.context import Context
+from daemon.web.probes import NOT_REACHED
 from outbox.clock import ManualClock
 from outbox.database import DatabaseUnavailable
 from outbox.settings import Settings
@@ -62,14 +63,14 @@ async def test_a_database_that_is_away_is_told_in_words(
     async with browser(build(new_context(settings))) as client:
         status, (reason,) = await readiness(client)
         assert status == 503
-        assert reason.startswith("the database is not reached")
-        assert "secret-of-a-test" not in reason
+        assert reason == NOT_REACHED
         assert (await client.get("/healthz")).status_code == 200
         headers = {"authorization": f"Bearer {TOKEN}", "x-operator": "Sipho"}
         for path in ("status", "logs"):
             answer = await client.get(f"/api/admin/zoho-sync/{path}", headers=headers)
             assert answer.status_code == 503
-            assert "the database does not answer" in answer.json()["error"]
+            # Where it is, and under which name we go there, nobody is told.
+            assert answer.json() == {"error": "the database does not answer"}
         answer = await client.post(
             "/api/admin/zoho-sync/retry",
             headers=headers,
@@ -94,7 +95,7 @@ async def test_a_lost_database_is_found_out_and_so_is_its_return(
         assert (await readiness(stranger))[0] == 200
         clock.advance(2)
         for _ in range(3):
-            assert await readiness(stranger) == (503, ["the database is not reached: connection refused"])
+            assert await readiness(stranger) == (503, [NOT_REACHED])
         assert asked == 1
     clock.advance(2)
     assert await readiness(stranger) == (200, [])

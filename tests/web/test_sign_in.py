@@ -62,6 +62,10 @@ class TestThePage:
         answer = await stranger.post(SIGN_IN, data={"name": "Anna", "token": TOKEN, "next": elsewhere})
         assert answer.headers["location"] == DASHBOARD
 
+    async def test_what_only_looks_like_a_file_is_no_file(self, stranger: httpx.AsyncClient) -> None:
+        answer = await stranger.get("/admin/zoho-sync/static")
+        assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, SIGN_IN)
+
     async def test_a_script_is_told_that_the_session_has_ended_and_gets_no_page(
         self, stranger: httpx.AsyncClient
     ) -> None:

@@ -77,12 +77,13 @@ class _Actions:
         entity_type, entity_id = known
         named = (await self._dashboard.names([known])).get(known)
         called = f"{SINGULAR[entity_type]} {named.title if named else entity_id}"
+        when = await self._when()
 
         async def run(operating: Operating) -> Said:
             done = await operating.replay(entity_type, entity_id)
             if done.remarks:
                 return Said(True, f"{called} is being sent at this moment.", "It is sent once more after that.")
-            return Said(True, f"{called} is sent again.", await self._when())
+            return Said(True, f"{called} is sent again.", when)
 
         return await self._act(
             request,
@@ -102,6 +103,7 @@ class _Actions:
             return await self._missing(request)
         letters, more = await self._dashboard.dead_letters(cause, NEWEST, MOST_REPLAYED)
         entries = [letter["entry_id"] for letter in letters if letter["entry_id"] is not None]
+        when = await self._when()
 
         async def run(operating: Operating) -> Said:
             done = await operating.replay_letters(entries)
@@ -109,7 +111,7 @@ class _Actions:
                 return Said(False, "Nothing of this cause is dead any more.", "Somebody else may have retried it.")
             again = Wording.count(len(done.rows), "record is", "records are")
             hint = "There are more of this cause: press again for the next. " if more else ""
-            return Said(True, f"{again} sent again.", hint + await self._when())
+            return Said(True, f"{again} sent again.", hint + when)
 
         return await self._act(request, form, "retry cause", run, entries=len(entries))
 
@@ -143,6 +145,8 @@ class _Actions:
         why: str | None = None,
         **facts: Any,
     ) -> Response:
+        # `run` asks on this connection alone: whoever holds one of a few and waits for a second waits for others that
+        # do the same.
         operator = operator_of(request)
         try:
             async with acting(self._context.database, operator) as connection:

@@ -67,6 +67,11 @@ class Wording:
         local = self.local(when)
         return f"{local.day} {local:%B %Y, %H:%M:%S %Z}"
 
+    def day(self, when: datetime | str) -> str:
+        """'21 November 2026'."""
+        local = self.local(when)
+        return f"{local.day} {local:%B %Y}"
+
     def machine(self, when: datetime | str) -> str:
         """For the attribute of ``<time>``."""
         return self.local(when).isoformat(timespec="seconds")

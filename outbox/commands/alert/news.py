@@ -32,7 +32,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
-from outbox.commands.health.findings import CouldNot, Finding, HealthSettings, State, daemon, organisation, triggers
+from outbox.commands.health.findings import (
+    CouldNot,
+    Finding,
+    HealthSettings,
+    State,
+    daemon,
+    explain_command,
+    organisation,
+    triggers,
+)
 from outbox.commands.wording import age, count, moment, one_line
 from outbox.masking import mask_message
 from outbox.store.alerts import REMEMBERED, DeadGroup, Entity, Told
@@ -173,7 +182,7 @@ def _of_group(group: DeadGroup) -> Problem:
         _short(group.cause if group.entities > 1 else group.reason),
         group.entities,
         group.example,
-        f"zoho-outbox explain {group.example}; when mended: zoho-outbox retry-failed --entity {group.entity_type}",
+        f"{explain_command(group.example)}; when mended: zoho-outbox retry-failed --entity {group.entity_type}",
         group.entity_type,
         group.entity_ids,
     )

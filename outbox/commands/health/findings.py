@@ -23,11 +23,12 @@ Where interface.md leaves something open, it was decided here:
 - *A trigger missing or disabled* is every capture trigger and every guard that is not there ENABLE ALWAYS.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from pydantic import SecretStr
 
@@ -43,6 +44,7 @@ from outbox.migration.steps import (
 )
 from outbox.settings import AtLeastOne, Percent, Seconds, Settings
 from outbox.store.health import Attempts, Base, Beyond, Daemon, Holder, Stops, Synced, Throttling, Trigger
+from outbox.vocabulary import OrganisationState
 
 
 class HealthSettings(StatusSettings):
@@ -185,6 +187,15 @@ class ZohoAnswer:
 
 
 @dataclass(frozen=True)
+class NotAsked:
+    """In place of an answer: our own state lets no request leave, and the finding follows that state."""
+
+    state: OrganisationState
+    why: str
+    next_step: str
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything that was read, each reading or why it could not be made."""
 
@@ -203,7 +214,7 @@ class Evidence:
     dead: Beyond | CouldNot
     old_failures: Beyond | CouldNot
     affected: Beyond | CouldNot
-    answer: ZohoAnswer | CouldNot | None = field(default=None)
+    answer: ZohoAnswer | NotAsked | CouldNot | None = field(default=None)
     """Of a request that was spent on asking; None: none was needed."""
 
 
@@ -250,7 +261,17 @@ def _unknown(check: Check, reading: CouldNot) -> Finding:
 
 
 def _explain(example: str | None, more: str) -> str:
-    return more if example is None else f"zoho-outbox explain {example} tells about one. {more}"
+    return more if example is None else f"{explain_command(example)} tells about one. {more}"
+
+
+def explain_command(example: str) -> str:
+    """What to type to have a row explained ('invoice INV-1').
+
+    Quoted for a shell: a name may be somebody else's text (a ``transaction_id`` is a payment provider's), and people
+    paste what mails and chats tell them to type.
+    """
+    entity_type, _, name = example.partition(" ")
+    return f"zoho-outbox explain {shlex.quote(entity_type)} {shlex.quote(name)}"
 
 
 # Database status.
@@ -480,7 +501,7 @@ def _mean_send(reading: Attempts | CouldNot, settings: HealthSettings) -> Findin
 
 
 def _throttled(
-    reading: Throttling | CouldNot, answer: ZohoAnswer | CouldNot | None, settings: HealthSettings
+    reading: Throttling | CouldNot, answer: ZohoAnswer | NotAsked | CouldNot | None, settings: HealthSettings
 ) -> Finding:
     if isinstance(reading, CouldNot):
         return _unknown(Check.THROTTLED, reading)
@@ -546,7 +567,9 @@ def _is_fresh(reading: Stops, settings: HealthSettings) -> bool:
     return seconds is not None and seconds <= settings.health_reply_age_seconds
 
 
-def _reply(reading: Stops | CouldNot, answer: ZohoAnswer | CouldNot | None, settings: HealthSettings) -> Finding:
+def _reply(
+    reading: Stops | CouldNot, answer: ZohoAnswer | NotAsked | CouldNot | None, settings: HealthSettings
+) -> Finding:
     if isinstance(reading, CouldNot):
         return _unknown(Check.REPLY, reading)
     seconds = _reply_seconds(reading)
@@ -560,9 +583,27 @@ def _reply(reading: Stops | CouldNot, answer: ZohoAnswer | CouldNot | None, sett
         )
     if _is_fresh(reading, settings):
         return Finding(Check.REPLY, State.HEALTHY, ago)
+    if isinstance(answer, NotAsked):
+        what = f"{ago}, and no request may leave while the organisation is {answer.state}: {answer.why}"
+        return Finding(Check.REPLY, _stopped_is(answer.state), what, next_step=answer.next_step)
     if answer is None:
         answer = CouldNot("nobody asked it", "zoho-outbox health-check --detailed asks.")
     return Finding(Check.REPLY, State.UNKNOWN, f"could not tell: {ago}, and {answer.why}", next_step=answer.next_step)
+
+
+def _stopped_is(state: OrganisationState) -> State:
+    match state:
+        case OrganisationState.PAUSED:
+            # Somebody's wish; what it keeps waiting is found by the other checks.
+            return State.HEALTHY
+        case OrganisationState.THROTTLED:
+            return State.DEGRADED
+        case OrganisationState.BROKEN | OrganisationState.FORBIDDEN:
+            return State.UNHEALTHY
+        case OrganisationState.RUNNING:
+            return State.UNKNOWN
+        case _:
+            assert_never(state)
 
 
 # Data integrity.

@@ -3,7 +3,8 @@
 Exit status: 0 healthy or degraded, 1 unhealthy, 2 wrong use (a malformed setting among it), 3 could not tell. What each
 check means stands in :mod:`outbox.commands.health.findings`.
 
-It changes nothing. A request to Zoho is spent only where the last good reply is older than
+It changes nothing but token, budget and the moment of a good reply: it does not even store which database this is, as a
+first run does. A request to Zoho is spent only where the last good reply is older than
 ``HEALTH_REPLY_AGE_SECONDS``, or with ``--detailed``; it takes its permission like any other, so none leaves while
 sending is paused or throttled, and a good reply is noted, so that the next check need not ask.
 """
@@ -11,11 +12,13 @@ sending is paused or throttled, and a good reply is noted, so that the next chec
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import psycopg
 
-from outbox.assembly import CONNECTIONS, open_engine
+from outbox.assembly import CONNECTIONS
+from outbox.clock import SystemClock
 from outbox.commands.alert.message import Item, Message, Section
 from outbox.commands.health.figures import Figures, figures
 from outbox.commands.health.findings import (
@@ -23,6 +26,7 @@ from outbox.commands.health.findings import (
     CouldNot,
     Finding,
     HealthSettings,
+    NotAsked,
     State,
     Verdict,
     ZohoAnswer,
@@ -36,9 +40,15 @@ from outbox.commands.wording import moment
 from outbox.database import Database, DatabaseUnavailable
 from outbox.masking import mask_message
 from outbox.settings import Settings
+from outbox.store.access_token import DatabaseTokenVault
+from outbox.store.budget import SharedBudget
 from outbox.store.health import Base
-from outbox.store.installation import WrongDatabase
+from outbox.store.installation import WrongDatabase, check_installation
+from outbox.store.organisation import OrganisationStore
 from outbox.vocabulary import FailureClass, Urgency
+from outbox.zoho.authorization import AccessTokens
+from outbox.zoho.client import ZohoClient
+from outbox.zoho.connection import open_http
 from outbox.zoho.failures import CallFailed
 from outbox.zoho.organisations import LIST_ORGANISATIONS, OrganisationRefused, find_organisation
 from outbox.zoho.ports import SendingStopped
@@ -167,26 +177,31 @@ async def check(
     return Report(Verdict(as_of, findings(evidence, settings)), told, settings.zoho_time_zone, where)
 
 
-async def _ask_zoho(database: Database, settings: Settings, on_secret: Callable[..., None]) -> ZohoAnswer | CouldNot:
+async def _ask_zoho(
+    database: Database, settings: Settings, on_secret: Callable[..., None]
+) -> ZohoAnswer | NotAsked | CouldNot:
+    session, clock = uuid4(), SystemClock()
+    organisation = OrganisationStore(database, settings.zoho_time_zone)
     try:
         with anyio.fail_after(ASK_SECONDS):
-            async with open_engine(settings, database, kind="command", on_secret=on_secret) as engine:
-                now = await engine.organisation.now()
-                if not now.may_try:
-                    return CouldNot(
-                        f"no request may leave while the organisation is {now.state}",
-                        f"{now.why or 'Nothing more is known'}. When that is over, say it again.",
-                    )
-                reply = await engine.client.send(LIST_ORGANISATIONS, urgency=Urgency.LIVE)
+            # Not outbox.assembly.open_engine: that stores the database's identity at the first run.
+            await check_installation(database, settings)
+            now = await organisation.now()
+            if not now.may_try:
+                return NotAsked(now.state, now.why or "nothing more is known", "When that is over, say it again.")
+            async with open_http(settings) as http:
+                tokens = AccessTokens(DatabaseTokenVault(database, session), http, settings, clock, on_secret=on_secret)
+                client = ZohoClient(http, tokens, SharedBudget(database, settings, session), settings, clock)
+                reply = await client.send(LIST_ORGANISATIONS, urgency=Urgency.LIVE)
                 find_organisation(reply.body, settings)
-                await engine.organisation.answered()
+                await organisation.answered()
     except TimeoutError:
         return CouldNot(
             f"no request could leave or be answered within {ASK_SECONDS:.0f} s",
             "zoho-outbox status shows quota and requests in flight.",
         )
     except SendingStopped as stopped:
-        return CouldNot(f"no request may leave: {stopped}", "zoho-outbox status says until when.")
+        return NotAsked(stopped.state, stopped.reason, "zoho-outbox status says until when.")
     except CallFailed as failed:
         throttled = failed.failure.failure_class is FailureClass.THROTTLED
         return ZohoAnswer(mask_message(str(failed.failure)), failed.failure.advice, throttled)

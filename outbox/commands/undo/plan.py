@@ -19,6 +19,8 @@ let_go        no create of ours ever left: it was in Zoho before, and was adopte
 set_aside     the backfill has not sent it yet: its entries are set aside, or the end of the pause would send it
 stays         not the backfill's doing, or not told apart from somebody else's: nothing is changed
 unknown       a create left and its fate is unknown: nothing at all is undone before that is settled
+left          a create of ours left, and the record was adopted all the same, not to settle that create's unknown fate: the
+              create may have been refused, and a person may have entered the record after it
 in_flight     it is being sent at this moment: likewise
 ============  =========================================================================================================
 
@@ -59,6 +61,7 @@ class Becomes(StrEnum):
     LET_GO = "let_go"
     SET_ASIDE = "set_aside"
     STAYS = "stays"
+    LEFT = "left"
     UNKNOWN = "unknown"
     IN_FLIGHT = "in_flight"
 
@@ -219,6 +222,8 @@ def _told(row: TakenUp) -> tuple[Becomes, str] | None:
         return Becomes.STAYS, "born live: its INSERT was captured"
     if row.host_zoho_id is not None and row.host_zoho_id != row.zoho_id:
         return Becomes.STAYS, f"the row names another record ({row.host_zoho_id}): correct that first"
+    if row.intents > 0 and row.may_be_anothers:
+        return Becomes.LEFT, "adopted: whether we made it cannot be told; look whose it is, and decide in Zoho"
     if row.intents > 0 and row.created_since:
         return Becomes.REMOVE, IN_ZOHO[row.entity_type]
     if row.intents > 0:

@@ -189,6 +189,8 @@ class Undo:
             for item in self.plan.of(Becomes.REMOVE, entity_type):
                 await self._remove(item)
             await self._let_go(self.plan.of(Becomes.LET_GO, entity_type))
+        for item in self.plan.of(Becomes.LEFT):
+            self._note(item, LEFT, item.why)
 
     async def _verify_organisation(self) -> None:
         try:

@@ -6,6 +6,7 @@ written by SQL.
 
 import secrets
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,6 +129,7 @@ def demo_day() -> Iterator[Morning]:
         with psycopg.connect(superuser_dsn, autocommit=True) as superuser:
             superuser.execute(DAY_BEFORE)
             superuser.execute(SPENT)
+        _compare(stage)
         port = free_port()
         with DaemonProcess([sys.executable, "-c", DAEMON, "run"]) as serving:
             serving.start(
@@ -164,6 +166,17 @@ def _environment(stage: Scene) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "LOG_FORMAT": "json",
     }
+
+
+def _compare(stage: Scene) -> None:
+    """As the timer does each night. Something differs, so its exit status is 1."""
+    subprocess.run(
+        [sys.executable, "-c", DAEMON, "reconcile"],
+        env={**_environment(stage), **QUICK_SETTINGS},
+        check=False,
+        stdout=subprocess.DEVNULL,
+        timeout=PATIENCE_SECONDS,
+    )
 
 
 def _settled(stage: Scene, stop: StopRequest) -> None:

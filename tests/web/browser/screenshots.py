@@ -69,6 +69,7 @@ def _pages(morning: Morning) -> dict[str, str]:
         "overview": "",
         "work": "/work?standing=waiting",
         "failed": "/failed",
+        "comparison": "/comparison",
         "cause": f"/failed/{key}",
         "dead": dead,
         "waiting": waiting,

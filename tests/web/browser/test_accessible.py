@@ -5,7 +5,7 @@ from datetime import date
 
 import anyio
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from outbox.reconciliation.differences import DifferenceKind
 from outbox.reconciliation.sums import Measure
@@ -92,6 +92,11 @@ async def test_axe_finds_nothing_on_any_page(chromium: Browser, dashboard: Dashb
                 for summary in await person.page.locator("summary").all():
                     await summary.click()
                 found += await _violations(person, axe, f"{look} {address}")
+            await person.page.goto(f"{dashboard.overview}/failed")
+            await person.page.context.clear_cookies()
+            await person.page.get_by_role("button", name="Send").first.click()
+            await expect(person.page.get_by_role("heading", name="Your session has ended")).to_be_visible()
+            found += await _violations(person, axe, f"{look} refused")
     assert found == []
 
 

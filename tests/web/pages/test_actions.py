@@ -1,11 +1,13 @@
 """What operators start: under their name, with a reason where one is wanted, and with an answer either way."""
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import anyio
 import httpx
 import pytest
 
+from daemon.web.connections import CONNECTIONS
 from outbox.store import dashboard
 from tests.store.host import Host
 from tests.web.conftest import csrf_token_in
@@ -31,6 +33,34 @@ async def test_a_row_is_sent_again_under_the_operators_name(client: httpx.AsyncC
     assert "Customer Karoo Crust Bakery is sent again." in page
     row = stories.host.entry(customer)
     assert (row["id"], row["status"], row["requested_by"]) == (entry, "pending", NAME)
+
+
+async def test_as_many_at_once_as_there_are_connections_do_not_wait_for_each_other(
+    client: httpx.AsyncClient, stories: Stories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customers = [stories.dead()[0] for _ in range(CONNECTIONS)]
+    token = csrf_token_in((await client.get(OVERVIEW)).text)
+    inside, all_inside, replay = 0, anyio.Event(), dashboard.Operating.replay
+
+    async def replay_together(self: dashboard.Operating, *row: Any) -> Any:
+        nonlocal inside
+        inside += 1
+        if inside == CONNECTIONS:
+            all_inside.set()
+        await all_inside.wait()
+        return await replay(self, *row)
+
+    monkeypatch.setattr(dashboard.Operating, "replay", replay_together)
+    answers: list[int] = []
+
+    async def send_again(customer: UUID) -> None:
+        address = f"{OVERVIEW}/customer/{customer}/retry"
+        answers.append((await client.post(address, data={"csrf_token": token})).status_code)
+
+    async with anyio.create_task_group() as tasks:
+        for customer in customers:
+            tasks.start_soon(send_again, customer)
+    assert answers == [303] * CONNECTIONS
 
 
 async def test_a_message_is_shown_once_and_to_a_person_alone(client: httpx.AsyncClient, stories: Stories) -> None:

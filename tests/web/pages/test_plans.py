@@ -80,7 +80,7 @@ CASES = [
     Case("dashboard_names_payment", {"ids": IDS}, 20),
     Case("dashboard_names_subscription", {"ids": IDS}, 20),
     Case("dashboard_captured", {"after": 0, "limit": 51}, 60),
-    Case("dashboard_comparisons", {"limit": MOST_COMPARISONS}, 80),
+    Case("dashboard_comparisons", {"limit": MOST_COMPARISONS}, 120),
     # The rows that are sorted lie together; those that are shown are read again, a few of each kind.
     Case(
         "dashboard_comparison_findings",
