@@ -186,7 +186,7 @@ class _Answer:
 def _log_unavailable(scope: Scope, gone: Exception) -> None:
     # Not to whoever asked: libpq's words name host, port, user and database.
     structlog.get_logger().warning(
-        Event.HTTP_FAILED, method=scope["method"], path=scope["path"][:200], reason=str(gone)
+        Event.HTTP_UNAVAILABLE, method=scope["method"], path=scope["path"][:200], reason=str(gone)
     )
 
 

@@ -129,7 +129,7 @@ PLANTS: dict[str, Plant] = {
             shows="asleep although its parent came to rest",
             file="wake_children",
             leaning=CHILDREN,
-            reword=_without(r"OR \(parent\.phase = 'idle' AND parent\.due_at >= child\.due_at\)"),
+            reword=_without(r"parent\.phase = 'idle'", "false"),
         ),
         Plant(
             "sends nothing again after a refused settlement",

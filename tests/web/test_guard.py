@@ -171,7 +171,7 @@ class TestWhatGoesWrong:
         assert "the database does not answer" in answer.text
         assert "6543" not in answer.text
         (line,) = said
-        assert (line["event"], line["log_level"]) == (Event.HTTP_FAILED, "warning")
+        assert (line["event"], line["log_level"]) == (Event.HTTP_UNAVAILABLE, "warning")
         assert "6543" in line["reason"]
 
     async def test_but_one_beside_it_is(self) -> None:
