@@ -203,7 +203,7 @@ def find(
     Reads the database alone; what was changed in Zoho is found by reconcile. Exit 0, found or not.
     """
     from outbox.commands.find import open_finder
-    from outbox.commands.wording import count
+    from outbox.wording import count
 
     settings, _ = _settings()
 

@@ -14,7 +14,6 @@ from outbox.commands.failures import CommandFailed
 from outbox.commands.opening import open_database
 from outbox.commands.retry import RetryFailed, by_phase, reasons_of
 from outbox.commands.sync import stopped_because
-from outbox.commands.wording import columns
 from outbox.entities.registry import ENTITIES
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.terms import SendingTerms
@@ -22,6 +21,7 @@ from outbox.settings import DatabaseSettings, Settings
 from outbox.store.catalogue import CatalogueStore
 from outbox.store.failed import FailedEntities
 from outbox.vocabulary import EntityType, Phase
+from outbox.wording import columns
 
 
 async def backfill(

@@ -19,11 +19,11 @@ from typing import Protocol, assert_never
 import anyio
 
 from daemon.supervision import Supervisor
-from outbox.commands.wording import moment
 from outbox.database import Database
 from outbox.store.organisation import OrganisationNow, OrganisationStore
 from outbox.store.statements import statement
 from outbox.vocabulary import OrganisationState
+from outbox.wording import moment
 
 NAME = "status"
 

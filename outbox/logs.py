@@ -126,7 +126,7 @@ class Event(StrEnum):
     HTTP_FAILED = "http.failed"
     """error: a mistake of ours while a request was answered; the daemon works on."""
     HTTP_UNAVAILABLE = "http.unavailable"
-    """warning: a request could not be answered, because the database was not reached: ``method``, ``path``, ``reason``."""
+    """warning: a request was not answered, because the database was not reached: ``method``, ``path``, ``reason``."""
     OPERATOR_SIGNED_IN = "operator.signed_in"
     """info: somebody who knows the admin token gave their name at the dashboard: ``operator``."""
     OPERATOR_REFUSED = "operator.refused"

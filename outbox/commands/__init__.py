@@ -3,11 +3,10 @@
 - :mod:`outbox.commands.failures`: refusals that a person can do something about.
 - :mod:`outbox.commands.opening`: a database that is fit for a command.
 - :mod:`outbox.commands.identify`: which row TYPE and ID mean.
-- :mod:`outbox.commands.wording`: moments, ages and columns as people read them.
 - :mod:`outbox.commands.status`, :mod:`outbox.commands.status_screen`: what is the matter, and how it is shown.
 - :mod:`outbox.commands.explain`: why a row is where it is; the sentence is SQL's.
-- :mod:`outbox.commands.sync`, :mod:`outbox.commands.dry_run`, :mod:`outbox.commands.present_row`,
-  :mod:`outbox.commands.facts`: one entity now, or what would be sent.
+- :mod:`outbox.commands.sync`, :mod:`outbox.commands.dry_run`, :mod:`outbox.commands.facts`: one entity now, or what
+  would be sent.
 - :mod:`outbox.commands.find`: rows that Zoho does not hold as they stand.
 - :mod:`outbox.commands.backfill`, :mod:`outbox.commands.backfill_plan`, :mod:`outbox.commands.backfill_screen`,
   :mod:`outbox.commands.retry`: enqueue or reopen many, and follow them.

@@ -11,10 +11,10 @@ from rich.progress import Progress as Bars
 
 from outbox.commands.backfill import Ended, Progress
 from outbox.commands.backfill_plan import Plan
-from outbox.commands.wording import age, columns, count, moment, one_line
 from outbox.settings import Settings
 from outbox.store.following import Reason, Standing
 from outbox.vocabulary import EntityType, EntryStatus, OrganisationState
+from outbox.wording import age, columns, count, moment, one_line
 
 PLURALS = {
     EntityType.CUSTOMER: "customers",

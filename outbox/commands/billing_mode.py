@@ -10,13 +10,13 @@ from typing import assert_never
 from zoneinfo import ZoneInfo
 
 from outbox.commands.status import StatusSettings
-from outbox.commands.wording import one_line
 from outbox.database import Database, Row
 from outbox.entities.contract import CannotMap, Terms
 from outbox.entities.service_row import ServiceRow
 from outbox.entities.subscription import Subscription
 from outbox.settings import RecurringBilling
 from outbox.store.readings import Readings
+from outbox.wording import one_line
 
 BillingSettings = StatusSettings
 """The database, and what decides who is billed by whom. No credentials."""

@@ -15,9 +15,7 @@ from uuid import UUID, uuid4
 from outbox.clock import SystemClock
 from outbox.commands.facts import State
 from outbox.commands.failures import CommandFailed
-from outbox.commands.present_row import attempt, named_by, read_row
 from outbox.commands.sync import needs_entry, nothing_to_send, stop_in_words
-from outbox.commands.wording import one_line
 from outbox.database import Database, Row
 from outbox.entities.catalogue import CatalogueKind
 from outbox.entities.contract import AnyEntity, Remote
@@ -25,6 +23,7 @@ from outbox.entities.registry import ENTITIES
 from outbox.sending.attempt import Ended, Sender
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.listing import Listings
+from outbox.sending.present_row import attempt, named_by, read_row
 from outbox.sending.probed import Probed
 from outbox.sending.terms import SendingTerms
 from outbox.settings import Settings
@@ -38,6 +37,7 @@ from outbox.store.probe_answers import RecentAnswers
 from outbox.store.protocol import Claim, Lease, OutboxStore
 from outbox.store.readings import Readings
 from outbox.vocabulary import EntityType, EntryStatus, FailureClass, Outcome, Phase, Urgency
+from outbox.wording import one_line
 from outbox.zoho.authorization import AccessTokens
 from outbox.zoho.call_log import CallLog
 from outbox.zoho.client import BeforeDeparture, ZohoClient

@@ -20,14 +20,14 @@ from outbox.clock import SystemClock
 from outbox.commands.failures import CommandFailed
 from outbox.commands.identify import resolve
 from outbox.commands.opening import open_database
-from outbox.commands.present_row import Undecodable, read_row
-from outbox.commands.wording import columns, moment, one_line
 from outbox.database import Database, DatabaseUnavailable
 from outbox.entities.contract import Terms
 from outbox.entities.registry import ENTITIES
+from outbox.sending.present_row import Undecodable, read_row
 from outbox.settings import DatabaseSettings, OnSuspend, RecurringBilling, Settings
 from outbox.store.readings import Readings
 from outbox.vocabulary import EntityType
+from outbox.wording import columns, moment, one_line
 from outbox.zoho.regions import Region, is_loopback_url, web_base
 
 MOST_ENTRIES = 20

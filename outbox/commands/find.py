@@ -14,19 +14,19 @@ from uuid import UUID
 
 from outbox.clock import Clock, SystemClock
 from outbox.commands.opening import open_database
-from outbox.commands.present_row import Undecodable, named_by, read_rows
-from outbox.commands.wording import moment, one_line
 from outbox.database import Database
 from outbox.entities.contract import AnyEntity, CannotMap, Desired, Prerequisite, Terms, lifecycle_of
 from outbox.entities.registry import ENTITIES
 from outbox.sending.attempt import UNKNOWN, UNREADABLE
 from outbox.sending.catalogue import Catalogues
+from outbox.sending.present_row import Undecodable, named_by, read_rows
 from outbox.sending.terms import SendingTerms
 from outbox.settings import Settings
 from outbox.store import standing
 from outbox.store.catalogue import CatalogueStore
 from outbox.store.standing import Captured
 from outbox.vocabulary import EntityType, Phase, SyncStatus, Urgency
+from outbox.wording import moment, one_line
 from outbox.zoho.json_text import UnsendableText
 
 PAGE = 500

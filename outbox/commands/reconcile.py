@@ -15,13 +15,13 @@ from uuid import UUID
 from outbox.assembly import Engine
 from outbox.commands.failures import CommandFailed
 from outbox.commands.sync import stop_in_words
-from outbox.commands.wording import columns, count, moment, one_line
 from outbox.database import Database
 from outbox.reconciliation.differences import DifferenceKind
 from outbox.reconciliation.run import Progress, Reconciliation, RunTaken, begin
 from outbox.reconciliation.sums import MonthlySum, monthly
 from outbox.store.reconciliation import Part, ReconciliationStore
 from outbox.vocabulary import EntityType
+from outbox.wording import columns, count, moment, one_line
 from outbox.zoho.failures import CallFailed
 from outbox.zoho.ports import SendingStopped
 

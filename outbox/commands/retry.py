@@ -13,11 +13,11 @@ import anyio
 from outbox.assembly import Engine
 from outbox.commands.backfill import FOLLOW_SECONDS, Ended, Progress
 from outbox.commands.stand_in import Sending, StandIn, stand_in
-from outbox.commands.wording import one_line
 from outbox.store.failed import FailedEntities, FailedEntity
 from outbox.store.following import Follower, Reason, Reopened, Standing
 from outbox.store.readings import Readings
 from outbox.vocabulary import EntityType, EntryStatus, Phase
+from outbox.wording import one_line
 
 REOPENED_AT_ONCE = 100
 """Entries in one transaction."""

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from outbox.commands.status import LeaseStatus, SessionStatus, Status, TypeCounts
-from outbox.commands.wording import age, columns, count, moment
 from outbox.vocabulary import OrganisationState
+from outbox.wording import age, columns, count, moment
 
 COUNTS = ("eligible", "in Zoho", "pending", "waiting", "processing", "retrying", "dead", "skipped")
 

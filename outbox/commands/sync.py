@@ -18,16 +18,16 @@ import anyio
 from outbox.assembly import Engine
 from outbox.commands.facts import Entry, State
 from outbox.commands.failures import CommandFailed
-from outbox.commands.present_row import Undecodable, attempt, named_by, read_row
-from outbox.commands.wording import count, moment, one_line
 from outbox.database import DatabaseUnavailable, Row
 from outbox.entities.contract import AnyEntity, CannotMap
 from outbox.sending.attempt import Ended, Sender
+from outbox.sending.present_row import Undecodable, attempt, named_by, read_row
 from outbox.store.installation import WrongDatabase, record_organisation
 from outbox.store.organisation import OrganisationNow
 from outbox.store.protocol import Claim, ForeignDatabase, Settlement, Verdict, released
 from outbox.store.readings import Readings
 from outbox.vocabulary import Change, EntityType, EntryStatus, Origin, Outcome, Phase, Urgency
+from outbox.wording import count, moment, one_line
 from outbox.zoho.failures import CallFailed
 from outbox.zoho.json_text import UnsendableText
 from outbox.zoho.organisations import OrganisationRefused, verify_organisation

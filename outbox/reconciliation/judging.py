@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 from uuid import UUID
 
-from outbox.commands.present_row import Undecodable, named_by
-from outbox.commands.wording import moment, one_line
 from outbox.entities.billing import raised_by_zoho
 from outbox.entities.contract import AnyEntity, CannotMap, Desired, Terms
 from outbox.reconciliation.differences import Agrees, Difference, DifferenceKind, Mend, NotCompared
+from outbox.sending.present_row import Undecodable, named_by
 from outbox.store.standing import Captured
 from outbox.vocabulary import EntityType, Phase, SyncStatus
+from outbox.wording import moment, one_line
 from outbox.zoho.json_text import UnsendableText
 
 

@@ -7,7 +7,6 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from outbox.assembly import Engine
-from outbox.commands.present_row import Undecodable, read_rows
 from outbox.entities.contract import AnyEntity, Terms
 from outbox.entities.payment_row import PaymentRow
 from outbox.entities.registry import ENTITIES
@@ -28,6 +27,7 @@ from outbox.reconciliation.sums import AGREES, NOT_COMPARED, Figure, Sums, figur
 from outbox.reconciliation.whole import Compared, compare
 from outbox.sending.catalogue import Catalogues
 from outbox.sending.listing import listed_row
+from outbox.sending.present_row import Undecodable, read_rows
 from outbox.sending.terms import SendingTerms
 from outbox.store import standing
 from outbox.store.catalogue import CatalogueStore

@@ -372,10 +372,11 @@ async def test_a_record_that_is_older_than_the_backfill_is_kept_whoever_says_tha
 async def test_what_a_person_entered_after_zoho_refused_our_create_is_left_to_a_person(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
-    people = People(application, billing, host, zoho, 1)
-    (customer,), (invoice,) = people.customers, people.invoices
+    people = People(application, billing, host, zoho, 2)
     zoho.faults.plant(FaultKind.REFUSED, "POST", "/invoices", status=400, code=4001, message="no valid line item")
     assert (await console.type("backfill", "--skip-payments")).code == FAILED
+    invoice = host.one("SELECT entity_id FROM zoho_outbox_private.entity_state WHERE phase = 'dead'")["entity_id"]
+    customer = people.customers[people.invoices.index(invoice)]
     row = host.one("SELECT invoice_number, total_amount, invoice_date FROM customer_invoices WHERE id = %s", [invoice])
     by_hand = zoho.simulator.plant_invoice(
         customer_id=billing.zoho_id(customer),
@@ -392,7 +393,7 @@ async def test_what_a_person_entered_after_zoho_refused_our_create_is_left_to_a_
     async def undone() -> None:
         said = await console.type("backfill", "--undo", "--yes", "--json")
         assert said.code == FAILED, said
-        assert said.json["plan"]["records"][0]["becomes"] == "left"
+        assert becoming(said.json["plan"], "left") == {str(invoice)}
         assert "whether we made it cannot be told" in dict(left(said))[f"invoice {row['invoice_number']}"]
         assert [record["invoice_id"] for record in held(zoho, "invoices")] == [by_hand]
         assert billing.zoho_id(invoice) == by_hand
@@ -401,6 +402,10 @@ async def test_what_a_person_entered_after_zoho_refused_our_create_is_left_to_a_
     # A replay writes over what the entry says.
     host.rows("UPDATE zoho_outbox SET last_error = NULL, revision = revision + 1 WHERE entity_id = %s", [invoice])
     await undone()
+    # What is older than the backfill is known not to be ours.
+    zoho.simulator.edit("invoices", by_hand, {"created_time": "2020-01-01T10:00:00+0200"})
+    await console.type("backfill", "--undo", "--yes")
+    assert (billing.zoho_id(invoice), len(held(zoho, "invoices"))) == (None, 1)
 
 
 async def test_what_was_adopted_because_the_answer_to_our_create_was_lost_is_ours(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from outbox.commands.alert.news import News, Word
-from outbox.commands.wording import count
+from outbox.wording import count
 
 MOST_ITEMS = 50
 """Lines of one message: chat services cut long ones into pieces, and nobody reads them."""

@@ -42,11 +42,11 @@ from outbox.commands.health.findings import (
     organisation,
     triggers,
 )
-from outbox.commands.wording import age, count, moment, one_line
 from outbox.masking import mask_message
 from outbox.store.alerts import REMEMBERED, DeadGroup, Entity, Told
 from outbox.store.health import Daemon, Stops, Trigger
 from outbox.vocabulary import EntityType
+from outbox.wording import age, count, moment, one_line
 
 GROWN_BY_AT_LEAST = 5
 A_DAY_SECONDS = 86_400.0

@@ -24,10 +24,10 @@ from outbox.commands.failures import CommandFailed
 from outbox.commands.health.findings import CouldNot, HealthSettings
 from outbox.commands.health.reading import AS_DAEMON, reading
 from outbox.commands.opening import open_database
-from outbox.commands.wording import count
 from outbox.database import Database
 from outbox.store.alerts import AlertStore, Standing, Told
 from outbox.store.health import HealthStore
+from outbox.wording import count
 
 TURN_MARGIN_SECONDS = 60.0
 

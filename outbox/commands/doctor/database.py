@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from outbox.commands.doctor.findings import Finding, failed, listed, ok, unknown, warning
-from outbox.commands.wording import age, count, moment
 from outbox.database import Row
 from outbox.host_tables import ERROR, HOST_TABLES, READ_TABLES, STATUS, SYNCED_AT, Capture
 from outbox.migration.host_shape import LOG_TABLE, OUTBOX_TABLE, HostDatabase, Ledger
@@ -19,6 +18,7 @@ from outbox.settings import LogPayloads, RecurringBilling, Settings
 from outbox.store.doctor import Right
 from outbox.store.organisation import OrganisationNow
 from outbox.vocabulary import OrganisationState
+from outbox.wording import age, count, moment
 
 OLDEST_VERSION, NEWEST_VERSION = 15, 18
 """Of PostgreSQL, that the tests run on."""

@@ -34,7 +34,6 @@ from outbox.commands.doctor.host_triggers import check_host_triggers
 from outbox.commands.doctor.listening import check_listen, check_pooler, round_trip
 from outbox.commands.doctor.settings import Given, check_settings
 from outbox.commands.opening import APPLICATION_NAME, open_connection, open_database
-from outbox.commands.wording import count
 from outbox.database import Database, DatabaseUnavailable, Row
 from outbox.entities.catalogue import plans_of, taxes_of
 from outbox.entities.registry import CAPTURES
@@ -46,6 +45,7 @@ from outbox.settings import DatabaseSettings, RecurringBilling, Settings
 from outbox.store.doctor import DoctorReadings
 from outbox.store.organisation import OrganisationStore
 from outbox.vocabulary import EntityType
+from outbox.wording import count
 from outbox.zoho.exchange import ApiReply, ApiRequest
 from outbox.zoho.failures import Failure
 from outbox.zoho.json_text import JsonValue

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from outbox.commands.wording import count
+from outbox.wording import count
 
 SETTING_CHECKS = ("settings", "sync", "http", "alerts")
 DATABASE_CHECKS = (

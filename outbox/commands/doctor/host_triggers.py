@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from outbox.commands.doctor.findings import Finding, listed, ok, warning
-from outbox.commands.wording import count
 from outbox.database import Row
+from outbox.wording import count
 
 _NAME = r'(?:"(?:[^"]|"")+"|\w+)'
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)

@@ -9,13 +9,13 @@ from pydantic import SecretStr
 from outbox.commands.doctor.findings import Finding, failed, not_checked, ok, warning
 from outbox.commands.failures import WrongUse
 from outbox.commands.status import StatusSettings
-from outbox.commands.wording import count
 from outbox.settings import (
     MINIMUM_ADMIN_TOKEN_CHARACTERS,
     Settings,
     SettingsError,
     load_settings,
 )
+from outbox.wording import count
 from outbox.zoho.regions import is_loopback_host
 
 

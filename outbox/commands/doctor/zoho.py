@@ -8,7 +8,6 @@ from typing import assert_never
 
 from outbox.commands.doctor.database import check_clock
 from outbox.commands.doctor.findings import Finding, failed, listed, not_checked, ok, unknown, warning
-from outbox.commands.wording import count, moment
 from outbox.database import Row
 from outbox.entities.catalogue import Plan, Tax
 from outbox.entities.contract import CannotMap, Terms
@@ -18,6 +17,7 @@ from outbox.entities.text import clean
 from outbox.settings import RecurringBilling, Settings
 from outbox.store.doctor import MOST_FIGURES
 from outbox.vocabulary import EntityType, FailureClass
+from outbox.wording import count, moment
 from outbox.zoho.authorization import CredentialsRefused
 from outbox.zoho.exchange import ApiReply, ApiRequest, path_segment
 from outbox.zoho.failures import CallFailed, Failure, FailureKind

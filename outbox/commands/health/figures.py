@@ -6,10 +6,10 @@ from typing import Any
 
 from outbox.commands.health.findings import CouldNot, HealthSettings
 from outbox.commands.health.reading import AS_OPERATOR, reading
-from outbox.commands.wording import columns
 from outbox.database import Database
 from outbox.store.health import HealthStore, Hour, TypeFigures, Volume
 from outbox.store.readings import Readings
+from outbox.wording import columns
 
 PERIODS = {"week": 7, "month": 30}
 

@@ -33,7 +33,6 @@ from typing import Annotated, assert_never
 from pydantic import SecretStr
 
 from outbox.commands.status import StatusSettings
-from outbox.commands.wording import age, count, moment, one_line
 from outbox.host_tables import HOST_TABLES, READ_TABLES
 from outbox.migration.host_shape import OUTBOX_TABLE
 from outbox.migration.steps import (
@@ -45,6 +44,7 @@ from outbox.migration.steps import (
 from outbox.settings import AtLeastOne, Percent, Seconds, Settings
 from outbox.store.health import Attempts, Base, Beyond, Daemon, Holder, Stops, Synced, Throttling, Trigger
 from outbox.vocabulary import OrganisationState
+from outbox.wording import age, count, moment, one_line
 
 
 class HealthSettings(StatusSettings):

@@ -36,7 +36,6 @@ from outbox.commands.health.findings import (
 )
 from outbox.commands.health.reading import gather
 from outbox.commands.opening import open_database
-from outbox.commands.wording import moment
 from outbox.database import Database, DatabaseUnavailable
 from outbox.masking import mask_message
 from outbox.settings import Settings
@@ -46,6 +45,7 @@ from outbox.store.health import Base
 from outbox.store.installation import WrongDatabase, check_installation
 from outbox.store.organisation import OrganisationStore
 from outbox.vocabulary import FailureClass, Urgency
+from outbox.wording import moment
 from outbox.zoho.authorization import AccessTokens
 from outbox.zoho.client import ZohoClient
 from outbox.zoho.connection import open_http

@@ -19,8 +19,9 @@ let_go        no create of ours ever left: it was in Zoho before, and was adopte
 set_aside     the backfill has not sent it yet: its entries are set aside, or the end of the pause would send it
 stays         not the backfill's doing, or not told apart from somebody else's: nothing is changed
 unknown       a create left and its fate is unknown: nothing at all is undone before that is settled
-left          a create of ours left, and the record was adopted all the same, not to settle that create's unknown fate: the
-              create may have been refused, and a person may have entered the record after it
+left          a create of ours left, and the record was adopted all the same, not to settle that create's unknown
+              fate: it may have been refused, and a person may have entered the record after it. It is read, and left
+              to a person; the row forgets it where Zoho has it no more, or it is older than the backfill
 in_flight     it is being sent at this moment: likewise
 ============  =========================================================================================================
 
@@ -34,9 +35,9 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from outbox.commands.wording import columns, count
 from outbox.store.undo import TakenUp, UndoStore, Who
 from outbox.vocabulary import EntityType, Phase
+from outbox.wording import columns, count
 
 ORDER: Final = (EntityType.PAYMENT, EntityType.INVOICE, EntityType.SUBSCRIPTION, EntityType.CUSTOMER)
 
@@ -65,6 +66,9 @@ class Becomes(StrEnum):
     UNKNOWN = "unknown"
     IN_FLIGHT = "in_flight"
 
+
+WORK: Final = frozenset({Becomes.REMOVE, Becomes.LET_GO, Becomes.SET_ASIDE, Becomes.LEFT})
+"""Of which something may be undone."""
 
 IN_ZOHO: Final = {
     EntityType.PAYMENT: "created by us: deleted, and its invoices are owed again",
@@ -131,7 +135,7 @@ class UndoPlan:
     @property
     def requests(self) -> int:
         """To Zoho, about: one record that cannot be deleted takes one or two more."""
-        return sum(REQUESTS[item.entity_type] for item in self.of(Becomes.REMOVE))
+        return sum(REQUESTS[item.entity_type] for item in self.of(Becomes.REMOVE)) + len(self.of(Becomes.LEFT))
 
     @property
     def barred(self) -> list[str]:
@@ -151,7 +155,7 @@ class UndoPlan:
     @property
     def has_work(self) -> bool:
         """Whether there is anything to undo."""
-        return any(item.becomes in (Becomes.REMOVE, Becomes.LET_GO, Becomes.SET_ASIDE) for item in self.items)
+        return any(item.becomes in WORK for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
         """``counts`` by type and :class:`Becomes`; ``records`` in the order of the work."""

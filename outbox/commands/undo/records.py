@@ -12,7 +12,8 @@ customer        External ID, else the key at the end of its display name     a t
 
 Each also by ``created_time``: what is older than the backfill's first entry was there before, however it came by our
 key (a create that was refused as a duplicate, and the record that stood in its way adopted); it is kept, and the row
-forgets it. Where Zoho shows no such time, what the database does not know for certain is left.
+forgets it. Where Zoho shows no such time, what the database does not know for certain is left. So is, when it is
+younger, what was adopted after a create of ours and is not known to be that create's: a person may have entered it.
 
 That somebody edited a text of an invoice, a subscription or a customer in Zoho is not seen: their ``updated_time``
 moves with every payment and renewal, our own included. ``reconcile`` shows it, before. Of a service that has had
@@ -28,7 +29,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
-from outbox.commands.undo.plan import Item
+from outbox.commands.undo.plan import Becomes, Item
 from outbox.entities.customer import ENDED, key_in
 from outbox.entities.invoice_records import DRAFT, VOID, folded, number_of, state_of
 from outbox.entities.records import amount, custom_field, rows_of, word
@@ -100,6 +101,8 @@ class Removal:
             return Did.GONE
         if (verdict := self._proved(record)) is not None:
             return verdict
+        if self.item.becomes is Becomes.LEFT:
+            return Left(self.item.why)
         match self.item.entity_type:
             case EntityType.PAYMENT:
                 return await self._payment(record)

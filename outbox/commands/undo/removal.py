@@ -23,7 +23,6 @@ from outbox.commands.opening import open_database
 from outbox.commands.sync import stop_in_words
 from outbox.commands.undo.plan import ORDER, PAUSE_FIRST, Becomes, Item, UndoPlan, make_plan
 from outbox.commands.undo.records import DID_IN_WORDS, Did, Left, Removal
-from outbox.commands.wording import columns
 from outbox.database import Database
 from outbox.masking import mask_message, storable
 from outbox.settings import DatabaseSettings, LogPayloads, Settings
@@ -33,6 +32,7 @@ from outbox.store.organisation import OrganisationStore
 from outbox.store.protocol import OutboxStore
 from outbox.store.undo import Forgetting, UndoStore, Who, undo_budget
 from outbox.vocabulary import EntityType, Urgency
+from outbox.wording import columns
 from outbox.zoho.authorization import AccessTokens
 from outbox.zoho.client import ZohoClient
 from outbox.zoho.connection import open_http
@@ -179,18 +179,15 @@ class Undo:
         return Undone(tuple(self._done), stopped)
 
     async def _work(self) -> None:
-        to_remove = self.plan.of(Becomes.REMOVE)
-        if to_remove:
+        if self.plan.of(Becomes.REMOVE) or self.plan.of(Becomes.LEFT):
             await self._verify_organisation()
         await self._store.lists_out_of_use(list(EntityType))
         for entity_type in ORDER:
             await self._forget_all(self.plan.of(Becomes.SET_ASIDE, entity_type), Becomes.SET_ASIDE)
         for entity_type in ORDER:
-            for item in self.plan.of(Becomes.REMOVE, entity_type):
+            for item in (*self.plan.of(Becomes.REMOVE, entity_type), *self.plan.of(Becomes.LEFT, entity_type)):
                 await self._remove(item)
             await self._let_go(self.plan.of(Becomes.LET_GO, entity_type))
-        for item in self.plan.of(Becomes.LEFT):
-            self._note(item, LEFT, item.why)
 
     async def _verify_organisation(self) -> None:
         try:
