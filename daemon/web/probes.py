@@ -6,6 +6,7 @@ does its work, later: it is not ready, and says so; nothing is restarted for it 
 A pause or a throttled organisation does not make it unready: the daemon does what it is told.
 """
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -13,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from daemon.web.cached import Cached
 from daemon.web.context import Context
 from outbox.database import DatabaseUnavailable
+from outbox.logs import Event
 
 FRESH_SECONDS = 2.0
 """However often somebody asks: between two questions to the database."""
@@ -26,8 +28,16 @@ NOT_REACHED = "the database is not reached; the daemon's log says why"
 
 def routes(context: Context) -> list[BaseRoute]:
     """The two of them."""
+
+    async def ask() -> int:
+        try:
+            return await context.probing.execute("SELECT 1")
+        except DatabaseUnavailable as gone:
+            structlog.get_logger().warning(Event.HTTP_UNAVAILABLE, method="GET", path="/readyz", reason=str(gone))
+            raise
+
     reached = Cached(
-        lambda: context.probing.execute("SELECT 1"),
+        ask,
         context.clock,
         fresh_seconds=FRESH_SECONDS,
         # An answer that is older proves nothing.

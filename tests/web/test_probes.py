@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+import structlog.testing
 
 from daemon.web.application import build
 from daemon.web.context import Context
 from daemon.web.probes import NOT_REACHED
 from outbox.clock import ManualClock
 from outbox.database import DatabaseUnavailable
+from outbox.logs import Event
 from outbox.settings import Settings
 from tests.host import databases
 from tests.store.conftest import new_settings
@@ -90,12 +92,13 @@ async def test_a_lost_database_is_found_out_and_so_is_its_return(
         asked += 1
         raise DatabaseUnavailable("connection refused")
 
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, structlog.testing.capture_logs() as logged:
         patched.setattr(context.probing, "execute", gone)
         assert (await readiness(stranger))[0] == 200
         clock.advance(2)
         for _ in range(3):
             assert await readiness(stranger) == (503, [NOT_REACHED])
         assert asked == 1
+        assert [(line["event"], line["reason"]) for line in logged] == [(Event.HTTP_UNAVAILABLE, "connection refused")]
     clock.advance(2)
     assert await readiness(stranger) == (200, [])
