@@ -31,5 +31,5 @@ class Known:
     invoices_by_number: Filter = Filter.UNKNOWN
     payments_by_customer: Filter = Filter.UNKNOWN
     payments_by_reference: Filter = Filter.UNKNOWN
-    list_lag: float = 0.0
+    list_lag: int = 0
     """Seconds until lists show what was made; 0 where it is not known."""

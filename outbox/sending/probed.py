@@ -18,7 +18,7 @@ OLDEST_SECONDS = 90 * 86_400.0
 MEMORY_SECONDS = 300.0
 """So long the database is not asked again, by this process."""
 
-LONGEST_LAG_SECONDS = 600.0
+LONGEST_LAG_SECONDS = 600
 """Taken for '>30': the probe gave up before a list showed what it had made."""
 
 
@@ -55,7 +55,7 @@ def _filter(word: str | None) -> Filter:
     return next((known for known in Filter if known == word), Filter.UNKNOWN)
 
 
-def _seconds(figure: str) -> float:
+def _seconds(figure: str) -> int:
     if figure.startswith(">"):
         return LONGEST_LAG_SECONDS
-    return min(float(figure), LONGEST_LAG_SECONDS) if figure.isdecimal() else 0.0
+    return min(int(figure), LONGEST_LAG_SECONDS) if figure.isdecimal() else 0

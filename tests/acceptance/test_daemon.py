@@ -245,6 +245,7 @@ async def test_sync_can_be_switched_off(host: Host, zoho: RunningSimulator, star
 
 
 class TestSecrets:
+    @pytest.mark.slow  # tests/secrets searches more, and quicker
     async def test_no_output_holds_one(self, host: Host, zoho: RunningSimulator, start_daemon: Start) -> None:
         dsn = host.database.dsn(DAEMON).replace(f"{DAEMON}@", f"{DAEMON}:pass-word-of-the-database@")
         settings = environment(host.database, zoho, DATABASE_URL=dsn, LOG_LEVEL="debug")

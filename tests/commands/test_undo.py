@@ -231,6 +231,7 @@ async def test_whoever_ends_the_pause_stops_it(
     assert counts(zoho) == [2, 2, 2, 1]
 
 
+@pytest.mark.slow
 async def test_what_zoho_does_not_delete_is_ended_there_and_a_refusal_stops_nobody_else(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -263,6 +264,7 @@ async def test_what_zoho_does_not_delete_is_ended_there_and_a_refusal_stops_nobo
     assert [customer["status"] for customer in held(zoho, "customers")] == ["inactive"]
 
 
+@pytest.mark.slow
 async def test_what_was_born_live_stays_and_so_does_what_it_hangs_on(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -283,6 +285,7 @@ async def test_what_was_born_live_stays_and_so_does_what_it_hangs_on(
     assert billing.zoho_id(people.customers[0]) == adopted
 
 
+@pytest.mark.slow
 async def test_what_the_backfill_has_not_sent_yet_is_set_aside(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -302,6 +305,7 @@ async def test_what_the_backfill_has_not_sent_yet_is_set_aside(
     assert people.customers
 
 
+@pytest.mark.slow
 async def test_a_daemon_that_runs_beside_it_sends_nothing_of_it_in_the_pause_or_after(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -324,6 +328,7 @@ async def test_a_daemon_that_runs_beside_it_sends_nothing_of_it_in_the_pause_or_
     assert host.rows("SELECT id FROM zoho_outbox WHERE finished_at IS NULL") == []
 
 
+@pytest.mark.slow
 async def test_entries_that_a_person_replayed_are_the_backfills_still(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -338,6 +343,7 @@ async def test_entries_that_a_person_replayed_are_the_backfills_still(
     assert becoming(told.json, "remove") == {str(row) for row in people.rows}
 
 
+@pytest.mark.slow
 async def test_nothing_is_undone_while_the_fate_of_a_create_is_unknown(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -353,6 +359,7 @@ async def test_nothing_is_undone_while_the_fate_of_a_create_is_unknown(
     assert zoho.statistics.requests == requests
 
 
+@pytest.mark.slow
 async def test_a_record_that_is_older_than_the_backfill_is_kept_whoever_says_that_we_created_it(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -408,6 +415,7 @@ async def test_what_a_person_entered_after_zoho_refused_our_create_is_left_to_a_
     assert (billing.zoho_id(invoice), len(held(zoho, "invoices"))) == (None, 1)
 
 
+@pytest.mark.slow
 async def test_what_was_adopted_because_the_answer_to_our_create_was_lost_is_ours(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -438,6 +446,7 @@ async def test_a_record_without_our_key_is_nobodys_to_delete(
     assert counts(zoho) == [1, 0, 1, 1]
 
 
+@pytest.mark.slow
 async def test_a_token_that_may_not_delete_stops_it_and_forbids_nobody_to_send(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -452,6 +461,7 @@ async def test_a_token_that_may_not_delete_stops_it_and_forbids_nobody_to_send(
     assert host.one("SELECT forbidden_at FROM zoho_outbox_private.organisation")["forbidden_at"] is None
 
 
+@pytest.mark.slow
 async def test_a_row_that_an_application_holds_is_named_and_forgets_the_next_time(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
 ) -> None:
@@ -471,6 +481,7 @@ async def test_a_row_that_an_application_holds_is_named_and_forgets_the_next_tim
     assert billing.zoho_id(people.invoices[0]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("migrated_database", [HostShape(columns="november_2025")], indirect=True)
 async def test_a_host_of_november_2025_is_undone_too(
     application: Application, billing: Billing, host: Host, console: Console, zoho: RunningSimulator
@@ -487,6 +498,7 @@ async def test_a_host_of_november_2025_is_undone_too(
     assert [billing.zoho_id(customer) for customer in customers] == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [["--yes"], ["--json"], ["--undo", "--dry-run"], ["customers", "--undo"], ["--undo", "--skip-payments"]],

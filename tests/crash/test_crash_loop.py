@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_nothing_is_lost_made_twice_or_wrong_in_a_short_storm() -> None:
-    await weather_the_storm(seconds=20, seed=1, replicas=2)
+    await weather_the_storm(seconds=12, seed=1, replicas=2)
 
 
 @pytest.mark.slow

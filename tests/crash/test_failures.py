@@ -56,6 +56,7 @@ async def test_2_a_create_that_was_lost_with_its_daemon_is_made_once_by_the_next
     assert sum((await scene.zoho.get("statistics"))["creates"]["customers"]["External ID"].values()) == 1
 
 
+@pytest.mark.slow
 async def test_4_a_daemon_stopped_before_its_request_leaves_lets_go_of_it(scene: Stage) -> None:
     first, second = scene.replicas
     await first.start()
@@ -111,6 +112,7 @@ async def test_5_a_database_that_goes_away_stops_nobody_and_is_told_once(scene: 
     assert len(told(first, Event.DATABASE_LOST)) == len(told(first, Event.DATABASE_BACK)) == 1
 
 
+@pytest.mark.slow
 async def test_6_a_reply_that_comes_while_the_database_is_frozen_is_not_lost(scene: Stage) -> None:
     first, _ = scene.replicas
     await scene.zoho.plant({"kind": "slow_after", "method": "POST", "path": "/customers", "seconds": 1.0})
@@ -125,6 +127,7 @@ async def test_6_a_reply_that_comes_while_the_database_is_frozen_is_not_lost(sce
     assert await changes(scene, customer) in (["inserted"], ["inserted", "resend"])
 
 
+@pytest.mark.slow
 async def test_6_a_daemon_that_froze_while_it_settled_holds_no_row_of_the_applications(scene: Stage) -> None:
     first, _ = scene.replicas
     await first.start()

@@ -192,6 +192,7 @@ def test_stopped_before_the_end_it_was_to_reach_it_fails() -> None:
         demo.assert_nothing_left()
 
 
+@pytest.mark.slow
 def test_a_killed_demo_leaves_nothing_either() -> None:
     with running_demo() as demo:
         demo.read_until("POST /customers")

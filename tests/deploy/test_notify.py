@@ -153,6 +153,7 @@ class TestMistakes:
 
 
 class TestStatus:
+    @pytest.mark.slow
     async def test_it_says_who_paused_and_why_in_one_line_that_cannot_speak_for_the_daemon(
         self, host: Host, zoho: RunningSimulator, start_daemon: Start, manager: Manager
     ) -> None:

@@ -148,6 +148,7 @@ class TestCommands:
         assert command is not None, f"there is no command {name}"
         command.make_context(name, list(arguments))  # raises what the command line would print
 
+    @pytest.mark.slow
     @pytest.mark.anyio
     @pytest.mark.parametrize("words", HARMLESS, ids=" ".join)
     async def test_each_that_does_no_harm_answers(

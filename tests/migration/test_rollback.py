@@ -82,6 +82,7 @@ def test_migrate_works_again_afterwards(new_host_database: NewDatabase, tmp_path
         assert again[kind] == stood, kind
 
 
+@pytest.mark.slow
 def test_rollback_after_every_half_of_a_migration(new_host_database: NewDatabase, tmp_path: Path) -> None:
     shape = HostShape(sync_logs=True, star_columns="checked")
     complete = new_host_database(shape)

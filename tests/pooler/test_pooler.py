@@ -123,7 +123,7 @@ async def test_notifications_that_a_pooler_brings_to_the_wrong_connection_are_no
         await database.close()
 
 
-@pytest.mark.parametrize("mode", ["session", "transaction"])
+@pytest.mark.parametrize("mode", [pytest.param("session", marks=pytest.mark.slow), "transaction"])
 async def test_a_pooler_that_is_killed_in_mid_work_is_survived(
     host: Host, zoho: RunningSimulator, start_daemon: Start, open_pooler: OpenPooler, mode: PoolMode
 ) -> None:

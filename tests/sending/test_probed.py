@@ -359,9 +359,9 @@ def test_the_filters_are_called_as_the_questions_are() -> None:
 
 @pytest.mark.parametrize(
     ("stored", "seconds"),
-    [("0", 0.0), ("15", 15.0), (">30", LONGEST_LAG_SECONDS), ("99999", LONGEST_LAG_SECONDS), ("soon", 0.0), ("", 0.0)],
+    [("0", 0), ("15", 15), (">30", LONGEST_LAG_SECONDS), ("99999", LONGEST_LAG_SECONDS), ("soon", 0), ("", 0)],
 )
-def test_a_lag_is_read_as_seconds(stored: str, seconds: float) -> None:
+def test_a_lag_is_read_as_seconds(stored: str, seconds: int) -> None:
     assert known_by({Question.LIST_LAG: stored}).list_lag == seconds
 
 
