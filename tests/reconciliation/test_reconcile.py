@@ -116,13 +116,13 @@ async def test_records_show_the_rest_and_fix_leaves_only_what_needs_a_person(
 async def test_two_hundred_differences_among_ten_thousand_rows(
     town: Town, process: Process, zoho: RunningSimulator
 ) -> None:
-    street = _Street(town, {f"{name} {number}": planted for number in range(5) for name, planted in PLANTED.items()})
+    street = _Street(town, {f"{name} {number}": planted for number in range(6) for name, planted in PLANTED.items()})
     street.bystanders += [town.family() for _ in range(2000 - len(street.families) - len(street.bystanders))]
     await street.make_wrong(process, seconds=900)
     forget_requests(zoho)
     result = await compared(process)
     listed = [planted for planted in PLANTED.values() if planted.listed]
-    expected = Counter(pair for planted in listed for pair in planted.expected * 5)
+    expected = Counter(pair for planted in listed for pair in planted.expected * 6)
     assert expected.total() >= 200
     assert kinds(result) == expected, result.as_text()
     street.assert_bystanders_agree(result)
