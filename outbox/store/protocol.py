@@ -57,13 +57,13 @@ ids nor transaction ids are in commit order.
 
 Leases
 ------
-A lease is renewed while its holder lives. It expires by the database's clock (one that would last longer than any
-lease is over: that clock was put back); its holder measures the same span on a clock of its own that never stands
-still, from before the claim was asked for, and refuses to send once the remaining time is shorter than a request may
-take (:meth:`Lease.may_send`). A process that was stopped in between finds its token refused at settlement. Then what
-it did to Zoho may have overwritten what its successor sent: so the same statement appends an entry ``resend``, which
-ignores the hash of what was last sent. Fencing the acknowledgement alone left 30 of 40 keys wrong at the other side;
-with both, none.
+A lease is renewed while its holder lives. It expires by the database's clock (one that was taken in the future, and
+lasts for long, is over: that clock was put back); its holder measures the same span on a clock of its own that never
+stands still, from before the claim was asked for, and refuses to send once the remaining time is shorter than a
+request may take (:meth:`Lease.may_send`). A process that was stopped in between finds its token refused at settlement.
+Then what it did to Zoho may have overwritten what its successor sent: so the same statement appends an entry
+``resend``, which ignores the hash of what was last sent. Fencing the acknowledgement alone left 30 of 40 keys wrong at
+the other side; with both, none.
 
 Creates
 -------
@@ -75,6 +75,10 @@ another create. A first create goes without a look only where the row was insert
 
 A record that is found is claimed for the entity (``own_record.sql``) before anything is written to it: one record, one
 row. An id that was cleared by hand is looked at itself before anything is created in its place.
+
+A refund is an act on a record, under an intent like a create. Where Zoho took one and does not show it, no look can
+tell: that it was taken is kept in ``sent_hash`` (``Entity.never_twice``), and neither a replay nor an edit makes it
+again.
 
 Waiting
 -------
@@ -90,8 +94,10 @@ the child looks once more: it may do without. Where the prerequisite is in Zoho 
 child would make impossible (an invoice is corrected; once it is paid, Zoho refuses), the child waits for it to come
 to rest (``waits_for_rest``).
 Whether a child has looked since a prerequisite came to rest, ``due_at`` tells: of an idle entity it is when it came to
-rest, of a waiting one when it was claimed. A package is no entity: publishing it wakes by trigger, and
-``wake_published.sql`` sees what began to wait in the same moment.
+rest, of a waiting one when it was claimed. A settlement stamps its moment before it commits, so a child may have been
+claimed later and still have seen its prerequisite leased: the sweep has it look for a minute longer than it must.
+A package is no entity: publishing it wakes by trigger, and ``wake_published.sql`` sees what began to wait in the same
+moment.
 
 What happens on each failure
 ----------------------------
