@@ -10,6 +10,8 @@ def clean(value: str | None) -> str:
     """``value`` without control characters and outer blanks; '' for None. Line ends become ', '."""
     if not value:
         return ""
+    if value.isprintable():  # nearly all of it: no line ends, no control characters
+        return value.strip()
     lines = (part.strip() for part in re.split(r"[\r\n\u2028\u2029]+", value))
     return _CONTROL.sub(" ", ", ".join(part for part in lines if part)).strip()
 

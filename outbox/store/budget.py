@@ -1,21 +1,25 @@
 """Permission to send: the minute's token bucket, the day's quota with its reserve, the places in flight.
 
 One budget for all replicas and commands, in ``take_permit.sql``. Within this process the askers stand in line by
-urgency, and only the first asks the database. Where it is refused it leaves word of its urgency there, and the less
-urgent of other processes step back. So a live change that arrives while backfills wait for the next token, here or
-elsewhere, gets that token: measured with three replicas at 95 a minute, it is in Zoho within 0.9 s (p95).
+urgency, and the first asks the database for itself and for those behind it who are as urgent, in one statement. (Each
+for itself cost four round trips a request, one after the other at the lock of the budget's row.) Where it is refused it
+leaves word of its urgency there, and the less urgent of other processes step back. So a live change that arrives while
+backfills wait for the next token, here or elsewhere, gets that token: measured with three replicas at 95 a minute, it
+is in Zoho within 0.9 s (p95).
 """
 
+import asyncio
 import itertools
 from bisect import insort
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime
 from uuid import UUID, uuid4
 
 import anyio
 
-from outbox.database import Database, DatabaseUnavailable
+from outbox.database import Database, DatabaseUnavailable, Row
+from outbox.database.batching import Batched
 from outbox.settings import Settings
 from outbox.store.statements import statement
 from outbox.vocabulary import OrganisationState, Urgency
@@ -30,6 +34,37 @@ HOLD_MARGIN_SECONDS = 15.0
 
 SLOT_POLL_SECONDS = 0.1
 """How often the first in line looks for a place that another process gives back."""
+
+
+class _Asker:
+    """One who stands in line."""
+
+    def __init__(self, urgency: Urgency, number: int) -> None:
+        self.urgency = urgency
+        self.place = int(urgency), number
+        self.permit = uuid4()
+        self.granted = False
+        self.left = False
+        self.failed: Exception | None = None
+        self._called = asyncio.get_running_loop().create_future()
+
+    def call(self) -> None:
+        """There may be something to do: it was granted or refused, it is the first, or this process stops."""
+        if not self._called.done():
+            self._called.set_result(None)
+
+    def renew(self) -> None:
+        """From here on a call counts anew."""
+        if self._called.done():
+            self._called = asyncio.get_running_loop().create_future()
+
+    async def called(self, seconds: float | None) -> None:
+        """Waits for a call; ``seconds`` at most, where they are given."""
+        if seconds is None:
+            await self._called
+        else:
+            with anyio.move_on_after(seconds):
+                await self._called
 
 
 class SharedBudget:
@@ -49,9 +84,11 @@ class SharedBudget:
             "hold_seconds": settings.zoho_request_timeout_seconds + HOLD_MARGIN_SECONDS,
             "session": session,
         }
-        self._line: list[tuple[int, int]] = []
+        self._most_at_once = settings.zoho_max_concurrency
+        self._line: list[_Asker] = []
         self._numbers = itertools.count()
-        self._moved = anyio.Event()
+        self._asking = False
+        self._ended = Batched(self._free)
         self._probes: set[UUID] = set()
         """Permits that are the single probe of an outage or a refusal."""
         self._slots_open = False
@@ -60,7 +97,8 @@ class SharedBudget:
     def stop(self) -> None:
         """This process is stopping: whoever waits for permission is sent away, nobody gets it any more."""
         self._stopping = True
-        self._wake_line()
+        for asker in self._line:
+            asker.call()
 
     def permit(self, urgency: Urgency) -> AbstractAsyncContextManager[Permit]:
         """See :meth:`outbox.zoho.ports.Budget.permit`."""
@@ -80,52 +118,93 @@ class SharedBudget:
             asked = permit.requests > 0
             raise
         finally:
-            with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-                # Where the database is away the place comes free by itself.
-                await self._give_back(permit_id, urgency, permit.requests, asked=asked)
-            self._wake_line()
+            await self._give_back(permit_id, urgency, permit.requests, asked=asked)
 
     async def _give_back(self, permit_id: UUID, urgency: Urgency, requests: int, *, asked: bool) -> None:
         is_probe = permit_id in self._probes
         self._probes.discard(permit_id)
-        await self._database.execute(
-            statement("return_permit", *(() if requests == 1 else ("one request",))),
-            self._parameters | {"permit": permit_id, "urgency": int(urgency), "more": requests - 1},
-        )
-        if is_probe and not asked:
-            # Kept, it would be 15 minutes to the next one: credentials that were just mended would wait for that.
-            await self._database.execute(statement("return_probe"))
+        with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
+            # Where the database is away the place comes free by itself.
+            if requests == 1:
+                await self._ended.ask(permit_id)
+            else:
+                await self._database.execute(
+                    statement("return_permit", "one request"),
+                    self._parameters | {"permit": permit_id, "urgency": int(urgency), "more": requests - 1},
+                )
+            if is_probe and not asked:
+                # Kept, it would be 15 minutes to the next one: credentials that were just mended would wait for that.
+                await self._database.execute(statement("return_probe"))
+        self._call_first()
+
+    async def _free(self, permits: Sequence[UUID]) -> Sequence[None]:
+        await self._database.execute(statement("return_permit"), {"permits": list(permits)})
+        return [None] * len(permits)
 
     async def _wait_for_permit(self, urgency: Urgency) -> UUID:
-        ticket = (int(urgency), next(self._numbers))
-        insort(self._line, ticket)
-        self._wake_line()
+        asker = _Asker(urgency, next(self._numbers))
+        insort(self._line, asker, key=lambda each: each.place)
         try:
-            while True:
-                while self._line[0] != ticket and not self._stopping:
-                    await self._moved.wait()
+            while not asker.granted:
+                if asker.failed is not None:
+                    raise asker.failed
                 if self._stopping:
                     raise SendingStopped(OrganisationState.PAUSED, "this process is stopping", None)
-                moved = self._moved
-                permit = uuid4()
-                seconds = await self._ask(urgency, permit)
-                if seconds is None:
-                    return permit
-                with anyio.move_on_after(seconds):
-                    await moved.wait()
+                seconds: float | None = None
+                asker.renew()
+                if self._line[0] is asker and not self._asking:
+                    seconds = await self._ask()
+                await asker.called(seconds)
+        except BaseException:
+            if asker.granted:
+                await self._give_back(asker.permit, urgency, 0, asked=False)
+            raise
         finally:
-            self._line.remove(ticket)
-            self._wake_line()
+            asker.left = True
+            self._line.remove(asker)
+            self._call_first()
+        return asker.permit
 
-    async def _ask(self, urgency: Urgency, permit: UUID) -> float | None:
-        """None: granted. Else the seconds after which it is worth asking again."""
-        if not self._slots_open:
-            await self._database.execute(statement("open_slots"), self._parameters)
-            self._slots_open = True
+    def _call_first(self) -> None:
+        if self._line and not self._asking:
+            self._line[0].call()
+
+    async def _ask(self) -> float:
+        """Asks for the first in line and those who are as urgent; the seconds after which it is worth asking again."""
+        self._asking = True
+        askers: list[_Asker] = []
+        try:
+            if not self._slots_open:
+                await self._database.execute(statement("open_slots"), self._parameters)
+                self._slots_open = True
+            urgency = self._line[0].urgency
+            askers = [asker for asker in self._line if asker.urgency is urgency][: self._most_at_once]
+            answer = await self._taken(urgency, [asker.permit for asker in askers])
+        except Exception as error:
+            for asker in askers:
+                asker.failed = error
+            raise
+        except BaseException:
+            # Cancelled: nobody knows what came of it. The others ask again, for other permits; a place that was given
+            # all the same comes free by itself.
+            for asker in askers:
+                asker.permit = uuid4()
+            raise
+        else:
+            await self._tell(askers, answer)
+            return _seconds_to_wait(answer)
+        finally:
+            self._asking = False
+            for asker in askers:
+                if asker.granted or asker.failed is not None:
+                    asker.call()
+            self._call_first()
+
+    async def _taken(self, urgency: Urgency, permits: Sequence[UUID]) -> Row:
         parameters = self._parameters | {
             "urgency": int(urgency),
             "may_use_reserve": urgency.may_use_reserve,
-            "permit": permit,
+            "permits": list(permits),
         }
         async with self._database.transaction() as connection:
             # Two statements: what the second sees of the organisation is younger than the wait for the lock. In one, a
@@ -134,17 +213,30 @@ class SharedBudget:
             answer = await (await connection.execute(statement("take_permit"), parameters)).fetchone()
         if answer is None:
             raise DatabaseUnavailable("zoho_outbox_private.organisation is empty; run zoho-outbox migrate")
-        if answer["granted"]:
-            if answer["probed"]:
-                self._probes.add(permit)
-            return None
-        if answer["stopped"] is not None:
-            raise _stopped(answer["stopped"], answer["stopped_why"], answer["stopped_until"])
-        return max(float(answer["seconds_to_token"]), 0.005) if answer["seconds_to_token"] > 0 else SLOT_POLL_SECONDS
+        return answer
 
-    def _wake_line(self) -> None:
-        self._moved.set()
-        self._moved = anyio.Event()
+    async def _tell(self, askers: Sequence[_Asker], answer: Row) -> None:
+        """Tells the askers what they were given."""
+        granted = askers[: answer["granted"]]
+        if answer["probed"]:
+            self._probes.update(asker.permit for asker in granted)
+        for asker in granted:
+            if not asker.left:
+                asker.granted = True
+        for asker in granted:
+            if asker.left:
+                await self._give_back(asker.permit, asker.urgency, 0, asked=False)
+        if not granted and answer["stopped"] is not None:
+            for asker in askers:
+                asker.failed = _stopped(answer["stopped"], answer["stopped_why"], answer["stopped_until"])
+
+
+def _seconds_to_wait(answer: Row) -> float:
+    """After which it is worth asking again."""
+    if answer["granted"]:
+        return 0.0
+    seconds = float(answer["seconds_to_token"])
+    return max(seconds, 0.005) if seconds > 0 else SLOT_POLL_SECONDS
 
 
 def _stopped(reason: str, why: str | None, until: datetime | None) -> SendingStopped:

@@ -5,12 +5,15 @@ database remembers what was told last (``tell_organisation.sql``), and whoever m
 that dies between the two takes the line with it; the state itself stands, and ``status`` shows it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import anyio
 import structlog
 
 from outbox.database import Database, Row
+from outbox.database.batching import Batched
 from outbox.logs import Event
 from outbox.masking import mask_message
 from outbox.store.statements import statement
@@ -48,6 +51,7 @@ class OrganisationStore:
         self._database = database
         self._time_zone = time_zone
         self._log = structlog.get_logger()
+        self._good_replies = Batched(self._report_good)
 
     async def now(self) -> OrganisationNow:
         """The state as it stands."""
@@ -96,9 +100,15 @@ class OrganisationStore:
 
     async def answered(self, seconds: float = 0.0) -> None:
         """Zoho answered well, to something that was begun so many seconds ago."""
+        await self._good_replies.ask(anyio.current_time() - seconds)
+
+    async def _report_good(self, begun: Sequence[float]) -> Sequence[None]:
+        # What was begun last says most: where that was after a refusal, the refusal is over.
+        seconds = anyio.current_time() - max(begun)
         row = await self._database.row(statement("report_good_reply"), {"seconds": seconds})
         if row is not None and (row["was_broken"] or row["was_forbidden"]):
             await self.tell()
+        return [None] * len(begun)
 
     async def failed(self, failure: Failure) -> bool:
         """Zoho failed; whether that stops the organisation, so that it is no row's fault."""

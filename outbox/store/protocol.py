@@ -127,6 +127,7 @@ from psycopg.types.json import Jsonb
 
 from outbox.clock import Clock
 from outbox.database import Database, Row
+from outbox.database.batching import Batched
 from outbox.host_tables import HOST_TABLES
 from outbox.masking import storable
 from outbox.store.statements import statement, statement_for_host
@@ -545,6 +546,9 @@ class OutboxStore:
     entity_types: Collection[EntityType] = tuple(EntityType)
     """What this program can send; entries of other types stay where they are."""
 
+    def __post_init__(self) -> None:
+        self._intents = Batched(self._commit_intents)
+
     async def admit(self, batch: int) -> int:
         """Folds new entries into state rows; returns how many. As many as ``batch`` means: there may be more."""
         row = await self.database.row(
@@ -631,17 +635,24 @@ class OutboxStore:
                 claim.lease.lost = True
 
     async def commit_intent(self, claim: Claim, look_key: str) -> bool:
-        """Commits that a create is about to leave. False: the lease is no longer ours, nothing may leave."""
-        row = await self.database.row(
+        """Commits that a create is about to leave, together with what others are about to create in the same moment.
+
+        False: the lease is no longer ours, nothing may leave.
+        """
+        return await self._intents.ask((claim, look_key))
+
+    async def _commit_intents(self, intents: Sequence[tuple[Claim, str]]) -> Sequence[bool]:
+        rows = await self.database.rows(
             statement("commit_intent"),
             {
-                "entity_id": claim.entity_id,
-                "entity_type": claim.entity_type,
-                "token": claim.lease.token,
-                "look_key": look_key,
+                "entity_ids": [claim.entity_id for claim, _ in intents],
+                "entity_types": [claim.entity_type for claim, _ in intents],
+                "tokens": [claim.lease.token for claim, _ in intents],
+                "look_keys": [look_key for _, look_key in intents],
             },
         )
-        return row is not None
+        committed = {row["lease_token"] for row in rows}
+        return [claim.lease.token in committed for claim, _ in intents]
 
     async def settle(self, verdicts: Sequence[Verdict]) -> Settlement:
         """Ends claims. Settles without the log row where that fails, and without the host row where that does.

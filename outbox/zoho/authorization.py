@@ -13,7 +13,6 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 import anyio
-import httpx
 import structlog
 from pydantic import SecretStr
 
@@ -21,7 +20,7 @@ from outbox.clock import Clock
 from outbox.logs import Event
 from outbox.settings import Settings
 from outbox.vocabulary import FailureClass, OrganisationState
-from outbox.zoho.connection import read_limited
+from outbox.zoho.connection import Http, read_limited
 from outbox.zoho.exchange import ApiRequest
 from outbox.zoho.failures import CallFailed, Failure, FailureKind, classify_transport
 from outbox.zoho.json_text import JsonValue, decode_text
@@ -186,7 +185,7 @@ class AccessTokens:
     def __init__(
         self,
         vault: TokenVault,
-        http: httpx.AsyncClient,
+        http: Http,
         settings: Settings,
         clock: Clock,
         *,

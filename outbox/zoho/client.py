@@ -5,7 +5,6 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import anyio
-import httpx
 import structlog
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -15,7 +14,7 @@ from outbox.settings import Settings
 from outbox.vocabulary import FailureClass, Urgency
 from outbox.zoho.authorization import AccessToken, AccessTokens, TokenUnavailable
 from outbox.zoho.call_log import CallLog, Exchange
-from outbox.zoho.connection import read_limited
+from outbox.zoho.connection import Http, read_limited
 from outbox.zoho.exchange import ApiReply, ApiRequest
 from outbox.zoho.failures import (
     CallFailed,
@@ -43,7 +42,7 @@ class ZohoClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        http: Http,
         tokens: AccessTokens,
         budget: Budget,
         settings: Settings,

@@ -55,9 +55,13 @@ class Replicas:
         return self.lines(f"organisation.{state}")[0]
 
     async def nothing_in_flight(self) -> int:
-        """How many requests there were, once none is on its way."""
-        await until(lambda: self._zoho.statistics.in_flight == 0, what="nothing is in flight")
+        """How many requests there were, once none is on its way, and none that was permitted is about to leave."""
+        await until(lambda: not self.permits() and self._zoho.statistics.in_flight == 0, what="nothing is in flight")
         return self._zoho.statistics.requests
+
+    def permits(self) -> int:
+        """That are held."""
+        return int(self._host.value("SELECT count(*) FROM zoho_outbox_private.request_slot WHERE permit IS NOT NULL"))
 
     def state(self) -> str:
         """As the database has it."""

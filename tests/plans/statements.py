@@ -87,7 +87,7 @@ def _verdicts(count: int) -> Jsonb:
     return Jsonb(verdicts, dumps=partial(simplejson.dumps, use_decimal=True))
 
 
-def _permit(urgency: Urgency) -> dict[str, Any]:
+def _permit(urgency: Urgency, requests: int = 1) -> dict[str, Any]:
     return {
         "day_limit": 1000,
         "reserve_percent": 30,
@@ -99,7 +99,7 @@ def _permit(urgency: Urgency) -> dict[str, Any]:
         "session": uuid4(),
         "urgency": int(urgency),
         "may_use_reserve": urgency.may_use_reserve,
-        "permit": uuid4(),
+        "permits": [uuid4() for _ in range(requests)],
     }
 
 
@@ -139,15 +139,18 @@ def _renew(count: int) -> dict[str, Any]:
     }
 
 
+def _intend(count: int) -> dict[str, Any]:
+    return {
+        "look_keys": [f"CT-2025-{number:05}" for number in range(1, count + 1)],
+        "entity_ids": _ids("leased", count),
+        "entity_types": ["customer"] * count,
+        "tokens": [token(number) for number in range(1, count + 1)],
+    }
+
+
 SETTLE = {"entity_type": "customer"}
 ADMIT = {"oldest": 1000, "newest": NEWEST_ADMITTED, "bulk_threshold": BULK_THRESHOLD}
 WRITE_BACK = {"entity_type": "customer", "entity_ids": _ids("unwritten", 100)}
-INTENT = {
-    "look_key": "CT-2025-00002",
-    "entity_id": entity("leased", 1),
-    "entity_type": "customer",
-    "token": token(1),
-}
 
 CASES = (
     Case("claim 1", _plain("claim_entities"), _claim(1), 40),
@@ -160,7 +163,8 @@ CASES = (
     Case("settle 100", _on_customers("settle_claims"), SETTLE | {"verdicts": _verdicts(100)}, 11_500),
     Case("renew 1", _plain("renew_leases"), _renew(1), 15),
     Case("renew 100", _plain("renew_leases"), _renew(100), 1_600),
-    Case("intent", _plain("commit_intent"), INTENT, 30),
+    Case("intent 1", _plain("commit_intent"), _intend(1), 30),
+    Case("intent 100", _plain("commit_intent"), _intend(100), 3_000),
     Case("reclaim 100", _plain("reclaim_expired"), {"batch": 100, "lease_seconds": 1e8}, 5_500),
     Case("wake the children of 1", _plain("wake_children"), {"parents": _ids("done", 2)[1:]}, 30),
     Case("wake the children of 100", _plain("wake_children"), {"parents": _ids("done", 100)}, 1_100),
@@ -170,7 +174,9 @@ CASES = (
     Case("next due", _plain("next_due"), {}, 10),
     Case("permit for a live change", _plain("take_permit"), _permit(Urgency.LIVE), 45),
     Case("permit for a backfill", _plain("take_permit"), _permit(Urgency.BACKFILL), 45),
-    Case("return a permit", _plain("return_permit"), {"permit": uuid4()}, 5),
+    Case("permits for 50", _plain("take_permit"), _permit(Urgency.LIVE, 50), 45),
+    Case("return a permit", _plain("return_permit"), {"permits": [uuid4()]}, 5),
+    Case("return 50 permits", _plain("return_permit"), {"permits": [uuid4() for _ in range(50)]}, 5),
     Case("owner of a record", _plain("owner_of_record"), {"zoho_id": zoho_id(1), "entity_type": "customer"}, 10),
     Case("prune 1000 entries", _plain("prune_entries"), _prune(90), 10_500, thousands=True),
     Case("prune entries, none is old", _plain("prune_entries"), _prune(3650), 60),

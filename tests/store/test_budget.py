@@ -62,7 +62,7 @@ async def ask(database: Database, **changes: object) -> Row:
         "session": uuid4(),
         "urgency": 10,
         "may_use_reserve": True,
-        "permit": uuid4(),
+        "permits": [uuid4()],
         **changes,
     }
     await database.execute(statement("open_slots"), parameters)
@@ -220,12 +220,12 @@ class TestPlaces:
 
     async def test_a_place_that_is_never_given_back_comes_free_by_itself(self, host: Host, database: Database) -> None:
         lost = uuid4()
-        assert (await ask(database, max_concurrency=1, permit=lost))["granted"]
+        assert (await ask(database, max_concurrency=1, permits=[lost]))["granted"]
         assert not (await ask(database, max_concurrency=1))["granted"]
         host.interfere("UPDATE zoho_outbox_private.request_slot SET busy_until = now() - interval '1 second'")
         assert (await ask(database, max_concurrency=1))["granted"]
         # The one who lost it comes back late: it frees nothing that another holds.
-        await database.execute(statement("return_permit"), {"permit": lost})
+        await database.execute(statement("return_permit"), {"permits": [lost]})
         assert not (await ask(database, max_concurrency=1))["granted"]
 
     async def test_a_cancelled_holder_gives_its_place_back(self, host: Host, new_budget: NewBudget) -> None:

@@ -26,7 +26,7 @@ from outbox.vocabulary import FailureClass, Urgency
 from outbox.zoho.authorization import AccessToken, AccessTokens
 from outbox.zoho.call_log import CallLog
 from outbox.zoho.client import ZohoClient
-from outbox.zoho.connection import open_http
+from outbox.zoho.connection import Http, open_http
 from outbox.zoho.exchange import ApiRequest
 from outbox.zoho.failures import SCOPE_ADVICE, CallFailed, Failure, FailureKind
 from outbox.zoho.json_text import JsonValue
@@ -183,31 +183,51 @@ class Asking:
                 assert_never(problem)
 
 
+class _WatchedHttp:
+    """Notes the moments that Zoho names, and says to the API what is to be said otherwise than usual."""
+
+    def __init__(self, http: Http, api_base_url: str, clock: Clock) -> None:
+        self._http = http
+        self._api_base_url = api_base_url
+        self._clock = clock
+        self.asking: Asking | None = None
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes | None = None,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """See :meth:`outbox.zoho.connection.Http.stream`."""
+        said = dict(headers or {})
+        if self.asking is not None and url.startswith(self._api_base_url):
+            said |= self.asking.altered
+        async with self._http.stream(method, url, content=content, data=data, headers=said) as response:
+            with suppress(ValueError):
+                theirs = parsedate_to_datetime(response.headers.get("Date", ""))
+                if self.asking is not None:
+                    aware = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
+                    self.asking.dates.append((aware, self._clock.now(UTC)))
+            yield response
+
+
 @asynccontextmanager
 async def open_asking(
     settings: Settings, database: Database, clock: Clock, on_secret: Callable[..., None]
 ) -> AsyncIterator[Asking]:
     """For the block. At its end whoever sends may ask at once."""
     session = uuid4()
-    async with open_http(settings) as http:
+    async with open_http(settings) as plain:
         vault = CountingVault(database, session)
+        http = _WatchedHttp(plain, settings.zoho_api_base_url, clock)
         tokens = ProvedTokens(vault, http, settings, clock, on_secret=on_secret)
         budget = CountingBudget(database, settings, session)
         asking = Asking(ZohoClient(http, tokens, budget, settings, clock), tokens, vault, budget)
-
-        async def note_date(response: httpx.Response) -> None:
-            try:
-                theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-            except ValueError:
-                return
-            asking.dates.append((theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC), clock.now(UTC)))
-
-        async def alter(request: httpx.Request) -> None:
-            if str(request.url).startswith(settings.zoho_api_base_url):
-                request.headers.update(asking.altered)
-
-        http.event_hooks["request"].append(alter)
-        http.event_hooks["response"].append(note_date)
+        http.asking = asking
         try:
             yield asking
         finally:

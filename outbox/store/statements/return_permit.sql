@@ -1,9 +1,9 @@
--- The request ended, or never left: its place is free again. A permit whose place was taken by somebody else meanwhile
+-- Requests ended, or never left: their places are free again. A permit whose place was taken by somebody else meanwhile
 -- frees nothing.
 -- <one request>
 UPDATE zoho_outbox_private.request_slot AS slot
 SET busy_until = '-infinity', permit = NULL, session_id = NULL
-WHERE slot.permit = %(permit)s
+WHERE slot.permit = ANY (%(permits)s::uuid[])
 -- </one request>
 -- <no one request>
 -- None left under it (no token could be had, the lease was spent), or a second one did (a dead token was replaced): minute
