@@ -11,7 +11,9 @@ record             ``POST /payments`` 201 ``{payment}``; ``PUT /payments/{paymen
                    ``POST /payments/{payment_id}/refunds`` 201; never deleted
 found again        ``payments[]`` of the invoice by reference_number; transactions of equal date and amount; each is
                    read, and only one with our reference_number or External ID is ours. Where ``doctor --probe`` found
-                   a list of payments, one with our reference_number is taken from there before all that
+                   a list of payments, one with our reference_number is taken from there before all that. In a
+                   backfill, one list of everybody's transactions; where it has more than two of equal date and
+                   amount, the customer's, and only where those name none, the list by reference number or the invoice
 lifecycle          paid, or refunded when amount_refunded is the amount
 verified           customer, amount, date, reference_number, External ID, and what was applied to invoices
 =================  ==================================================================================================
@@ -245,8 +247,8 @@ class Payment(Entity[PaymentRow]):
     ) -> list[Found | NotOurs]:
         """By the invoice's payments, and by date and amount; each is read, and the reference number decides.
 
-        So two payments of one customer, day and amount do not take each other's record. Where ``doctor --probe`` found
-        that payments can be listed by reference number or by customer, that list is asked first.
+        So two payments of one customer, day and amount do not take each other's record. What is asked, and in which
+        order: :mod:`outbox.entities.payment_look`.
         """
         looks = looks_of([desired.look_key, *earlier_keys])
         ids = await candidates(remote, looks, str(row.id), terms.known, make_list=terms.in_backfill)

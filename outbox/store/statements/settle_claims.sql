@@ -3,6 +3,8 @@
 -- {host_table} and {zoho_id} are identifiers. A verdict whose token is no longer the lease's is not returned, and changes
 -- nothing but that the entity is sent again.
 -- One statement, so that no transaction stays open: a daemon frozen between two would hold the host's rows.
+-- Each step carries on what the next one needs, or is asked by IN in an expression (hashed): the planner expects one row
+-- of each, and joined them in loops, 40,000 rows read for 200 verdicts (a third of the time).
 WITH verdict AS MATERIALIZED (
     SELECT verdict.*
     FROM jsonb_to_recordset(%(verdicts)s) AS verdict (
@@ -47,7 +49,7 @@ held AS MATERIALIZED (
 -- <host>
 -- The host row is written only where something changes: each write of customer_invoices costs an audit row.
 wanting AS MATERIALIZED (
-    SELECT host.id
+    SELECT host.id, held.show, held.shown_error, held.host_zoho_id, held.read_zoho_id
     FROM held
     JOIN {host_table} AS host ON host.id = held.entity_id
     WHERE held.show IS NOT NULL
@@ -64,35 +66,36 @@ wanting AS MATERIALIZED (
 ),
 -- An application's open transaction may hold the row: then it is written later, nobody waits.
 lockable AS MATERIALIZED (
-    SELECT host.id
-    FROM {host_table} AS host
-    WHERE host.id IN (SELECT wanting.id FROM wanting)
+    SELECT wanting.*
+    FROM wanting
+    JOIN {host_table} AS host ON host.id = wanting.id
     FOR NO KEY UPDATE OF host SKIP LOCKED
 ),
 written AS (
     UPDATE {host_table} AS host
     SET
-        zoho_sync_status = held.show,
-        zoho_last_synced_at = CASE WHEN held.show = 'synced' THEN clock_timestamp() ELSE host.zoho_last_synced_at END,
-        zoho_last_sync_error = held.shown_error,
+        zoho_sync_status = lockable.show,
+        zoho_last_synced_at = CASE
+            WHEN lockable.show = 'synced' THEN clock_timestamp()
+            ELSE host.zoho_last_synced_at
+        END,
+        zoho_last_sync_error = lockable.shown_error,
         -- Another hand may have set the id meanwhile: that is a request of its own and is not overwritten.
         {zoho_id} = CASE
-            WHEN held.host_zoho_id IS NOT NULL AND host.{zoho_id} IS NOT DISTINCT FROM held.read_zoho_id
-                THEN held.host_zoho_id
+            WHEN lockable.host_zoho_id IS NOT NULL AND host.{zoho_id} IS NOT DISTINCT FROM lockable.read_zoho_id
+                THEN lockable.host_zoho_id
             ELSE host.{zoho_id}
         END
-    FROM held
-    JOIN lockable ON lockable.id = held.entity_id
-    WHERE host.id = held.entity_id AND held.show <> 'waiting'
+    FROM lockable
+    WHERE host.id = lockable.id AND lockable.show <> 'waiting'
     RETURNING host.id
 ),
 -- A statement of its own: to write the status again that stands there would look like an operator's wish ('pending').
 noted AS (
     UPDATE {host_table} AS host
-    SET zoho_last_sync_error = held.shown_error
-    FROM held
-    JOIN lockable ON lockable.id = held.entity_id
-    WHERE host.id = held.entity_id AND held.show = 'waiting'
+    SET zoho_last_sync_error = lockable.shown_error
+    FROM lockable
+    WHERE host.id = lockable.id AND lockable.show = 'waiting'
     RETURNING host.id
 ),
 -- </host>
@@ -106,7 +109,18 @@ lockable AS MATERIALIZED (
 -- </no host>
 -- LATERAL: see stamp_entries.sql.
 processing AS MATERIALIZED (
-    SELECT entry.id, held.entity_id
+    SELECT
+        entry.id,
+        held.entity_id,
+        held.newest_entry,
+        held.entry_status,
+        held.outcome,
+        held.attempts,
+        held.due_in,
+        held.arrived_since_claim,
+        held.waiting_for,
+        held.error,
+        held.zoho_id
     FROM held
     CROSS JOIN LATERAL (
         SELECT open.id
@@ -124,29 +138,28 @@ closed AS (
     UPDATE public.zoho_outbox AS entry
     SET
         status = CASE
-            WHEN entry.id <> held.newest_entry AND held.entry_status IN ('done', 'skipped', 'dead') THEN 'done'
-            ELSE held.entry_status
+            WHEN entry.id <> processing.newest_entry AND processing.entry_status IN ('done', 'skipped', 'dead') THEN 'done'
+            ELSE processing.entry_status
         END,
         outcome = CASE
-            WHEN entry.id <> held.newest_entry AND held.entry_status IN ('done', 'skipped', 'dead') THEN 'superseded'
-            ELSE held.outcome
+            WHEN entry.id <> processing.newest_entry AND processing.entry_status IN ('done', 'skipped', 'dead') THEN 'superseded'
+            ELSE processing.outcome
         END,
         finished_at = CASE
-            WHEN held.entry_status IN ('done', 'skipped')
-                OR (entry.id <> held.newest_entry AND held.entry_status = 'dead')
+            WHEN processing.entry_status IN ('done', 'skipped')
+                OR (entry.id <> processing.newest_entry AND processing.entry_status = 'dead')
                 THEN clock_timestamp()
         END,
-        attempts = held.attempts,
+        attempts = processing.attempts,
         next_attempt_at = CASE
-            WHEN held.entry_status = 'pending' AND held.due_in > 0 AND NOT held.arrived_since_claim
-                THEN clock_timestamp() + make_interval(secs => held.due_in)
+            WHEN processing.entry_status = 'pending' AND processing.due_in > 0 AND NOT processing.arrived_since_claim
+                THEN clock_timestamp() + make_interval(secs => processing.due_in)
         END,
-        waiting_for = held.waiting_for,
-        last_error = held.error,
-        zoho_id = COALESCE(held.zoho_id, entry.zoho_id),
+        waiting_for = processing.waiting_for,
+        last_error = processing.error,
+        zoho_id = COALESCE(processing.zoho_id, entry.zoho_id),
         revision = entry.revision + 1
     FROM processing
-    JOIN held ON held.entity_id = processing.entity_id
     WHERE entry.id = processing.id
     RETURNING entry.id, entry.entity_id
 ),
@@ -216,12 +229,12 @@ settled AS (
         -- What arrived since the claim makes it due at once.
         phase = CASE
             WHEN state.arrived_since_claim THEN 'ready'
-            WHEN left_over.entity_id IS NOT NULL AND held.phase IN ('idle', 'dead') THEN 'scheduled'
+            WHEN about.is_left_over AND held.phase IN ('idle', 'dead') THEN 'scheduled'
             ELSE held.phase
         END,
         due_at = CASE
             WHEN state.arrived_since_claim THEN clock_timestamp()
-            WHEN left_over.entity_id IS NOT NULL AND held.phase IN ('idle', 'dead')
+            WHEN about.is_left_over AND held.phase IN ('idle', 'dead')
                 THEN clock_timestamp() + interval '5 seconds'
             -- What came to rest after it was claimed may not have been seen by it: see wake_children.sql.
             WHEN held.phase = 'waiting' THEN COALESCE(state.leased_at, clock_timestamp())
@@ -230,7 +243,7 @@ settled AS (
         urgency = CASE WHEN state.arrived_since_claim THEN state.urgency ELSE held.urgency END,
         attempts = CASE
             WHEN held.phase = 'idle' THEN 0
-            WHEN held.phase = 'dead' AND (state.arrived_since_claim OR left_over.entity_id IS NOT NULL) THEN 0
+            WHEN held.phase = 'dead' AND (state.arrived_since_claim OR about.is_left_over) THEN 0
             ELSE held.attempts
         END,
         arrived_since_claim = false,
@@ -264,20 +277,23 @@ settled AS (
             -- Waiting shows an error alone: a status that is still to be written stays so.
             WHEN held.show IS NULL OR (held.show = 'waiting' AND state.write_back_due IS NOT NULL)
                 THEN state.write_back_due
-            WHEN wanting.id IS NOT NULL AND lockable.id IS NULL THEN clock_timestamp() + interval '2 seconds'
+            WHEN about.is_deferred THEN clock_timestamp() + interval '2 seconds'
         END,
         -- What stands to be written into the id column, where it could not be now.
         write_back_zoho_id = CASE
             WHEN held.show IS NULL OR (held.show = 'waiting' AND state.write_back_due IS NOT NULL)
                 THEN state.write_back_zoho_id
-            WHEN wanting.id IS NULL OR lockable.id IS NOT NULL THEN NULL
+            WHEN NOT about.is_deferred THEN NULL
             WHEN held.host_zoho_id IS DISTINCT FROM held.read_zoho_id THEN held.host_zoho_id
             ELSE state.write_back_zoho_id
         END
     FROM held
-    LEFT JOIN left_over ON left_over.entity_id = held.entity_id
-    LEFT JOIN wanting ON wanting.id = held.entity_id
-    LEFT JOIN lockable ON lockable.id = held.entity_id
+    CROSS JOIN LATERAL (
+        SELECT
+            held.entity_id IN (SELECT left_over.entity_id FROM left_over)   AS is_left_over,
+            held.entity_id IN (SELECT wanting.id FROM wanting)
+                AND held.entity_id NOT IN (SELECT lockable.id FROM lockable) AS is_deferred
+    ) AS about
     WHERE state.entity_id = held.entity_id AND state.entity_type = held.entity_type
     RETURNING held.token, state.write_back_due
 )

@@ -187,8 +187,9 @@ class FakeZoho:
         self, path: str, key: str, query: Mapping[str, str] | None = None
     ) -> AsyncIterator[Mapping[str, JsonValue]]:
         wanted = dict(query or {})
-        self.asked.append(f"GET {path} {wanted.get('customer_id') or wanted.get('subscription_id')}")
-        match path, key, wanted["filter_by"]:
+        filters = [value for name, value in wanted.items() if name != "filter_by"]
+        self.asked.append(" ".join(["GET", path, *filters]))
+        match path, key, wanted.get("filter_by"):
             case "/transactions", "transactions", "TransactionType.PAYMENT":
                 for each in self.payments.values():
                     if each["customer_id"] == wanted["customer_id"]:
@@ -196,6 +197,10 @@ class FakeZoho:
             case "/invoices", "invoices", "Status.All":
                 for invoice_id in self.by_subscription[wanted["subscription_id"]]:
                     yield {name: value for name, value in self.invoices[invoice_id].items() if name != "payments"}
+            case "/payments", "payments", None:
+                for each in self.payments.values():
+                    if all(each[name] == value for name, value in wanted.items()):
+                        yield each
             case unexpected:
                 raise AssertionError(unexpected)
 

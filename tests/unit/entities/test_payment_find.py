@@ -10,6 +10,7 @@ import pytest
 from outbox.entities.contract import Found, NotOurs, Terms
 from outbox.entities.payment_look import Look, looks_of
 from outbox.entities.payment_row import PaymentRow
+from outbox.entities.probed import Filter, Known
 from outbox.vocabulary import FailureClass
 from outbox.zoho.failures import CallFailed, Failure, FailureKind
 from tests.unit.entities.payments import (
@@ -29,6 +30,8 @@ from tests.unit.entities.payments import (
 pytestmark = pytest.mark.anyio
 
 BACKFILL = replace(TERMS, in_backfill=True)
+BY_REFERENCE = Known(payments_by_reference=Filter.HONOURED)
+BY_CUSTOMER = Known(payments_by_customer=Filter.HONOURED)
 NO_FIELD = replace(TERMS, external_id_label=None)
 
 
@@ -129,6 +132,107 @@ class TestFromAList:
     @pytest.mark.parametrize("row", [{"date": "2026-03-02"}, {"type": "invoice", "date": "2026-03-02", "amount": "1"}])
     async def test_what_is_no_payment_stands_under_no_key(self, row: dict[str, Any]) -> None:
         assert PAYMENT.listed_under(row) == []
+
+
+class TestAmongManyOfAList:
+    """A debit-order day: the list shows more payments of one day and amount than are worth reading."""
+
+    def with_others(self, *payments: dict[str, Any], others: int = 5) -> FakeZoho:
+        theirs = [anothers(f"q{number}", customer_id=f"d{number}") for number in range(others)]
+        return self.listing(*theirs, *payments)
+
+    def listing(self, *payments: dict[str, Any]) -> FakeZoho:
+        return FakeZoho(*payments, invoices=[invoice()], listed=[transaction(each) for each in payments])
+
+    async def test_one_that_is_there_costs_two_requests(self) -> None:
+        zoho = self.with_others(record("p1"))
+        assert await find(zoho, terms=BACKFILL) == [("Found", "p1")]
+        assert zoho.asked == ["GET /transactions c1", "GET /payments/p1"]
+
+    async def test_one_that_is_not_costs_two_where_it_has_an_invoice_and_else_one(self) -> None:
+        zoho = self.with_others()
+        assert await find(zoho, terms=BACKFILL) == []
+        assert zoho.asked == ["GET /transactions c1", "GET /invoices/i1"]
+        zoho.asked.clear()
+        assert await find(zoho, standalone(), terms=BACKFILL) == []
+        assert zoho.asked == ["GET /transactions c1"]
+
+    @pytest.mark.parametrize(("others", "requests"), [(0, 0), (1, 1), (2, 2), (3, 2), (50, 2)])
+    @pytest.mark.parametrize("known", [Known(), BY_REFERENCE, BY_CUSTOMER], ids=["unknown", "reference", "customer"])
+    async def test_what_others_paid_costs_no_more_than_two(self, others: int, requests: int, known: Known) -> None:
+        zoho = self.with_others(others=others)
+        assert await find(zoho, terms=replace(BACKFILL, known=known)) == []
+        assert len(zoho.asked) == requests
+
+    async def test_of_a_customers_own_equal_payments_the_reference_number_decides(self) -> None:
+        zoho = self.with_others(anothers("p0"), record("p1"), anothers("p2"), record("p3", date="2026-01-01"))
+        assert await find(zoho) == [("Found", "p1")]
+        assert zoho.asked == ["GET /transactions c1", "GET /payments/p0", "GET /payments/p1", "GET /payments/p2"]
+
+    async def test_one_that_went_out_twice_is_found_twice(self) -> None:
+        assert await find(self.with_others(record("p1"), record("p2"))) == [("Found", "p1"), ("Found", "p2")]
+
+    async def test_one_that_was_made_after_the_list_is_found(self) -> None:
+        zoho = self.with_others()
+        zoho.payments["p1"] = record("p1")
+        assert await find(zoho) == [("Found", "p1")]
+
+    async def test_our_reference_number_under_anothers_external_id_is_not_taken(self) -> None:
+        theirs = record("p1", custom_fields=[{"label": "External ID", "value": str(ANOTHER_ID)}])
+        assert await find(self.with_others(theirs)) == [("NotOurs", "p1")]
+
+    async def test_our_external_id_is_ours_whatever_people_made_of_the_reference(self) -> None:
+        assert await find(self.with_others(record("p1", reference_number="from the bank"))) == [("Found", "p1")]
+
+    async def test_it_is_found_under_the_customer_that_an_earlier_create_named(self) -> None:
+        earlier = Look("c7", "", "2026-03-02", Decimal(799)).key
+        zoho = self.with_others(record("p1", customer_id="c7"))
+        assert await find(zoho, paying(), earlier) == [("Found", "p1")]
+        assert zoho.asked == ["GET /transactions c1", "GET /transactions c7", "GET /payments/p1"]
+
+    async def test_where_nobody_knows_whose_it_is_each_is_read(self) -> None:
+        """A refunded payment does not wait for its customer, and is paid back where it is found."""
+        zoho = self.with_others(record("p1"))
+        assert await find(zoho, standalone(status="refunded", customer_zoho_id=None)) == [("Found", "p1")]
+        assert len(zoho.asked) == 6
+
+    async def test_one_that_was_moved_to_another_customer_is_found_among_few(self) -> None:
+        assert await find(self.with_others(record("p1", customer_id="c9"), others=1)) == [("Found", "p1")]
+
+    async def test_one_that_was_moved_to_another_customer_is_found_among_many_by_its_reference_number(self) -> None:
+        zoho = self.with_others(record("p1", customer_id="c9"))
+        assert await find(zoho, terms=replace(TERMS, known=BY_REFERENCE)) == [("Found", "p1")]
+        assert zoho.asked == ["GET /transactions c1", f"GET /payments {ID}", "GET /payments/p1"]
+
+    @pytest.mark.parametrize("known", [BY_REFERENCE, BY_CUSTOMER], ids=["reference", "customer"])
+    async def test_one_whose_day_was_corrected_in_zoho_is_found_by_the_filter_that_is_honoured(
+        self, known: Known
+    ) -> None:
+        zoho = self.with_others(record("p1", date="2026-03-03"))
+        assert await find(zoho, standalone(), terms=replace(TERMS, known=known)) == [("Found", "p1")]
+
+    @pytest.mark.parametrize("answer", [Filter.UNKNOWN, Filter.IGNORED, Filter.REFUSED])
+    async def test_one_whose_day_was_corrected_in_zoho_is_found_on_its_invoice(self, answer: Filter) -> None:
+        known = Known(payments_by_reference=answer, payments_by_customer=answer)
+        zoho = self.with_others(record("p1", date="2026-03-03"))
+        zoho.invoices["i1"] = on_invoice("p1")
+        assert await find(zoho, terms=replace(TERMS, known=known)) == [("Found", "p1")]
+        assert zoho.asked == ["GET /transactions c1", "GET /invoices/i1", "GET /payments/p1"]
+
+    @pytest.mark.parametrize("known", [BY_REFERENCE, BY_CUSTOMER], ids=["reference", "customer"])
+    async def test_what_the_customers_transactions_name_is_asked_for_nowhere_else(self, known: Known) -> None:
+        zoho = self.with_others(record("p1"))
+        assert await find(zoho, terms=replace(TERMS, known=known)) == [("Found", "p1")]
+        assert zoho.asked == ["GET /transactions c1", "GET /payments/p1"]
+
+    async def test_a_look_that_fails_is_no_proof_of_absence(self) -> None:
+        class Down(FakeZoho):
+            def rows(self, path: str, key: str, query: Any = None) -> Any:
+                raise CallFailed(Failure(FailureClass.OUTAGE, FailureKind.SERVER_ERROR, "broken", ""))
+
+        listed = [transaction(anothers(f"q{number}")) for number in range(3)]
+        with pytest.raises(CallFailed):
+            await find(Down(listed=listed))
 
 
 async def test_a_look_can_be_read_back_from_its_key() -> None:
