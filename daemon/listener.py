@@ -114,8 +114,8 @@ class Listener:
     async def _hear(self, connection: Connection, scope: anyio.CancelScope) -> None:
         """Reads the socket when there is something to read.
 
-        Not ``connection.notifies()``, which looks up ten times a second (psycopg 3.3): two thirds of what an idle daemon
-        cost. Nobody else uses this connection, so its lock is not needed.
+        Not ``connection.notifies()``, which looks up ten times a second (psycopg 3.3): two thirds of what an idle
+        daemon cost. Nobody else uses this connection, so its lock is not needed.
         """
         try:
             while True:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import psycopg
+from outbox.database.access import DatabaseUnavailable
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -30,7 +30,7 @@ class _Asker(Generic[Asked, Answer]):
 class Batched(Generic[Asked, Answer]):
     """Makes one call of many. ``call`` gets what was asked, in order, and returns as many answers, in the same order.
 
-    What fails for several with an error of the statement's own is called again for each alone: one that the database
+    What fails for several, and not because the database is away, is called again for each alone: one that the database
     refuses must not spoil the others. So ``call`` must be one that may be repeated.
     """
 
@@ -73,7 +73,7 @@ class Batched(Generic[Asked, Answer]):
         try:
             answers = await self._call([asker.asked for asker in batch])
         except Exception as error:
-            if not isinstance(error, psycopg.Error) or len(batch) == 1:
+            if isinstance(error, DatabaseUnavailable) or len(batch) == 1:
                 for asker in batch:
                     _end(asker, None, error)
                 return

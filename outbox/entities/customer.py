@@ -177,7 +177,7 @@ class Customer(Entity[CustomerRow]):
 
     async def read(self, connection: psycopg.AsyncConnection[Row], ids: Sequence[UUID]) -> dict[UUID, CustomerRow]:
         """One statement for all ``ids``."""
-        rows = await (await connection.execute(READ, {"ids": list(ids)})).fetchall()
+        rows = await (await connection.execute(READ, {"ids": list(ids)}, prepare=True)).fetchall()
         return {row["id"]: CustomerRow(**row) for row in rows}
 
     def named(self, row: CustomerRow) -> str:

@@ -139,7 +139,7 @@ async def read_invoices(connection: psycopg.AsyncConnection[Row], ids: Sequence[
     """Two statements for all ``ids``: which columns there are, and the rows; two more where they are for services."""
     optional = await optional_columns(connection, "customer_invoices", "invoice", OPTIONAL)
     statement = sql.SQL(READ).format(optional=optional)
-    rows = await (await connection.execute(statement, {"ids": list(ids)})).fetchall()
+    rows = await (await connection.execute(statement, {"ids": list(ids)}, prepare=True)).fetchall()
     waiting: dict[UUID, list[UUID]] = defaultdict(list)
     if services := [row["service_id"] for row in rows if row["service_id"] is not None]:
         columns = await optional_columns(connection, "payment_transactions", "host", OPTIONAL_OF_PAYMENTS)

@@ -274,7 +274,7 @@ async def read_payments(connection: psycopg.AsyncConnection[Row], ids: Sequence[
         payment_columns=await optional_columns(connection, "payment_transactions", "payment", NEWER_PAYMENT_COLUMNS),
         invoice_columns=await optional_columns(connection, "customer_invoices", "invoice", NEWER_INVOICE_COLUMNS),
     )
-    rows = await (await connection.execute(statement, {"ids": list(ids)})).fetchall()
+    rows = await (await connection.execute(statement, {"ids": list(ids)}, prepare=True)).fetchall()
     wanted = {row["service_id"] for row in rows if row["service_id"] is not None}
     services: dict[UUID, Service] = {}
     if wanted:

@@ -159,7 +159,7 @@ class ServiceRow:
 
 async def read_services(connection: psycopg.AsyncConnection[Row], ids: Sequence[UUID]) -> dict[UUID, ServiceRow]:
     """The present rows: one statement for all ``ids``, and two more where the host alone has billed one meanwhile."""
-    rows = await (await connection.execute(READ, {"ids": list(ids)})).fetchall()
+    rows = await (await connection.execute(READ, {"ids": list(ids)}, prepare=True)).fetchall()
     waited = [row["id"] for row in rows if row["never_sent"] and _was_billed_since(row)]
     billed: dict[UUID, list[HostInvoice]] = defaultdict(list)
     if waited:

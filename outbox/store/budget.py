@@ -138,7 +138,7 @@ class SharedBudget:
         self._call_first()
 
     async def _free(self, permits: Sequence[UUID]) -> Sequence[None]:
-        await self._database.execute(statement("return_permit"), {"permits": list(permits)})
+        await self._database.execute(statement("return_permit"), {"permits": list(permits)}, prepare=True)
         return [None] * len(permits)
 
     async def _wait_for_permit(self, urgency: Urgency) -> UUID:
@@ -209,8 +209,9 @@ class SharedBudget:
         async with self._database.transaction() as connection:
             # Two statements: what the second sees of the organisation is younger than the wait for the lock. In one, a
             # request passed after a committed pause, and an outage had as many probes as there were askers.
-            await connection.execute(statement("lock_budget"))
-            answer = await (await connection.execute(statement("take_permit"), parameters)).fetchone()
+            await connection.execute(statement("lock_budget"), prepare=True)
+            taken = await connection.execute(statement("take_permit"), parameters, prepare=True)
+            answer = await taken.fetchone()
         if answer is None:
             raise DatabaseUnavailable("zoho_outbox_private.organisation is empty; run zoho-outbox migrate")
         return answer

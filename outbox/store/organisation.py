@@ -55,7 +55,7 @@ class OrganisationStore:
 
     async def now(self) -> OrganisationNow:
         """The state as it stands."""
-        row = await self._database.row(statement("read_organisation"))
+        row = await self._database.row(statement("read_organisation"), prepare=True)
         if row is None:
             raise LookupError("zoho_outbox_private.organisation is empty; run zoho-outbox migrate")
         return OrganisationNow(
@@ -105,7 +105,7 @@ class OrganisationStore:
     async def _report_good(self, begun: Sequence[float]) -> Sequence[None]:
         # What was begun last says most: where that was after a refusal, the refusal is over.
         seconds = anyio.current_time() - max(begun)
-        row = await self._database.row(statement("report_good_reply"), {"seconds": seconds})
+        row = await self._database.row(statement("report_good_reply"), {"seconds": seconds}, prepare=True)
         if row is not None and (row["was_broken"] or row["was_forbidden"]):
             await self.tell()
         return [None] * len(begun)

@@ -606,6 +606,7 @@ class OutboxStore:
                         "entity_ids": [row["entity_id"] for row in leased],
                         "attempts": [row["attempts"] for row in leased],
                     },
+                    prepare=True,
                 )
             ).fetchall()
         absorbed = {(row["entity_type"], row["entity_id"]): row for row in stamped}
@@ -650,6 +651,7 @@ class OutboxStore:
                 "tokens": [claim.lease.token for claim, _ in intents],
                 "look_keys": [look_key for _, look_key in intents],
             },
+            prepare=True,
         )
         committed = {row["lease_token"] for row in rows}
         return [claim.lease.token in committed for claim, _ in intents]
@@ -697,7 +699,7 @@ class OutboxStore:
 
     async def seconds_to_next_due(self) -> float | None:
         """Until something that is scheduled becomes due; None: nothing is."""
-        row = await self.database.row(statement("next_due"))
+        row = await self.database.row(statement("next_due"), prepare=True)
         return None if row is None else row["seconds"]
 
     async def own_record(self, claim: Claim, zoho_id: str) -> UUID | None:

@@ -37,4 +37,4 @@ class SessionStore:
 
     async def want_bell(self, wanted: bool) -> None:
         """Whether capture triggers are to NOTIFY."""
-        await self._database.execute(statement("want_bell"), {"wanted": wanted})
+        await self._database.execute(statement("want_bell"), {"wanted": wanted}, prepare=True)

@@ -1,54 +1,57 @@
-"""``python -m tests.bench capture|drain``: measures, prints a table, and saves JSON where it is asked to."""
+"""``python -m tests.bench``: measures, prints a table a part, and saves JSON where it is asked to.
+
+All parts, or those that are named. Progress goes to standard error, tables to standard output. Ctrl-C ends it with what
+is measured so far. Exit status: 0; 1 where a part failed (the others run all the same); 130 after Ctrl-C. A figure that
+is not as wanted is told, and is no failure.
+
+``python -m tests.bench.drain --help`` has more of the drain: other numbers, and where the time goes.
+"""
 
 import argparse
+import sys
 from pathlib import Path
 
-from tests.bench.capture import MEASURES, Variant, measure_capture, with_candidates
-from tests.bench.drain import measure_drain
-from tests.bench.report import Report
+from tests.bench.parts import PARTS, Options
+from tests.bench.suite import Suite
 
 
 def main() -> None:
     """Entry point."""
-    arguments = _parser().parse_args()
-    report: Report = arguments.measure(arguments)
-    report.show()
-    if arguments.json is not None:
-        report.save(arguments.json)
-
-
-def _capture(arguments: argparse.Namespace) -> Report:
-    candidates = [Variant(path.stem, path.read_text(encoding="utf-8")) for path in arguments.candidate]
-    measures = with_candidates(MEASURES, candidates)
-    if arguments.only:
-        measures = tuple(measure for measure in measures if any(word in measure.name for word in arguments.only))
-    return measure_capture(
-        measures,
-        pairs=2 if arguments.quick else arguments.pairs,
-        seconds=1 if arguments.quick else arguments.seconds,
+    parser = _parser()
+    arguments = parser.parse_args()
+    named = {part.name: part for part in PARTS}
+    if unknown := [name for name in arguments.parts if name not in named]:
+        parser.error(f"no such part: {', '.join(unknown)}; there are: {', '.join(named)}")
+    if arguments.json is not None and not arguments.json.parent.is_dir():
+        parser.error(f"--json {arguments.json}: there is no folder {arguments.json.parent}")
+    options = Options(
+        quick=arguments.quick,
+        pairs=arguments.pairs,
+        seconds=arguments.seconds,
+        only=tuple(arguments.only),
+        candidates=tuple(arguments.candidate),
         synchronous_commit=arguments.synchronous_commit,
     )
-
-
-def _drain(arguments: argparse.Namespace) -> Report:
-    return measure_drain(
-        entities=arguments.entities,
-        concurrency=arguments.concurrency,
-        synchronous_commit=arguments.synchronous_commit,
-    )
+    sys.exit(Suite(options, arguments.json).run([named[name] for name in arguments.parts] or PARTS))
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", type=Path, help="save the figures to this file too")
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    commands = parser.add_subparsers(required=True)
+    parts = "\n".join(f"  {part.name:<16} {part.about}" for part in PARTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=f"{__doc__}\nparts:\n{parts}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="all where none is named")
+    parser.add_argument("--quick", action="store_true", help="small numbers: whether it works, not how fast")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save all figures to this file, too")
 
-    capture = commands.add_parser("capture", parents=[common], help="what the triggers cost the host")
-    capture.add_argument("--pairs", type=int, default=10, help="rounds of each measure (10)")
+    capture = parser.add_argument_group("capture")
+    capture.add_argument("--pairs", type=int, default=10, help="rounds of each measure (10; with --quick 2)")
     capture.add_argument("--seconds", type=int, default=1, help="length of one run (1)")
-    capture.add_argument("--quick", action="store_true", help="2 rounds of 1 s: whether it works, not how fast")
-    capture.add_argument("--only", action="append", metavar="TEXT", help="only measures whose name contains it")
+    capture.add_argument(
+        "--only", action="append", default=[], metavar="TEXT", help="only measures whose name contains it"
+    )
     capture.add_argument("--synchronous-commit", action="store_true", help="wait for the disk at each commit")
     capture.add_argument(
         "--candidate",
@@ -58,13 +61,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE.sql",
         help="measure beside it what becomes of our capture when this SQL has run, to judge a change",
     )
-    capture.set_defaults(measure=_capture)
-
-    drain = commands.add_parser("drain", parents=[common], help="how fast a backlog goes, and where the time goes")
-    drain.add_argument("--entities", type=int, default=5_000, help="new customers in the backlog (5,000)")
-    drain.add_argument("--concurrency", type=int, default=16, help="requests in flight (16)")
-    drain.add_argument("--synchronous-commit", action="store_true", help="wait for the disk at each commit")
-    drain.set_defaults(measure=_drain)
     return parser
 
 

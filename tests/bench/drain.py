@@ -1,254 +1,167 @@
-"""How fast a backlog is drained by one real daemon, and where its time goes.
+"""How fast a backlog of new customers is drained by one real daemon, with a Zoho that answers at once.
 
-Two runs: one undisturbed, for the rate, and one below cProfile, for the functions. The simulator is a third process,
-without limits and without delay, so the machine has three hungry processes: with two cores the rate is that of the
-machine, not of the daemon alone. CPU seconds tell them apart.
+Beside it, in pairs, how far the bare libraries get: what the HTTP client alone can make of requests in one process,
+and what one connection to PostgreSQL alone can claim and complete.
 """
 
-import os
-import pstats
-import signal
-import subprocess
-import sys
+import argparse
+import asyncio
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.resources import files
-from itertools import takewhile
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from statistics import median
+from unittest.mock import patch
 
+import httpx
 import psycopg
 
 from outbox.demo.postgres_server import PostgresServer
-from tests.bench.report import Report, machine
-from tests.host.databases import Database, Databases
-from tests.host.shapes import HostShape, prepare_server
-from tests.migration.migrated import DAEMON, migrated_template
+from tests.bench.bare import Client, claims_per_second, daemons_client, requests_per_second
+from tests.bench.drain_profile import cpu_facts, function_facts, statement_facts
+from tests.bench.draining import (
+    CONCURRENCY,
+    SERVER_SETTINGS,
+    Drained,
+    bench_server,
+    capture_backlog,
+    check_recorded,
+    drain,
+)
+from tests.bench.report import Ratio, Report, machine
+from tests.bench.transport import NOWHERE, Answers, Counts, InProcessTransport
+from tests.host.databases import Databases
+from tests.host.shapes import HostShape
+from tests.migration.migrated import migrated_template
 
-LONGEST_SECONDS = 900.0
-LOOK_SECONDS = 0.25
-FUNCTIONS_SHOWN = 15
-LIKE_ENOUGH = 40
-"""Characters."""
+ENTITIES = 20_000
+PAIRS = 3
+PROFILED_ENTITIES = 2_000
+"""cProfile makes everything several times slower, and shares are known early."""
 
 HOW_TO_READ = (
-    "Entities per second between the first and the last one that was finished. Statements are counted by "
-    "pg_stat_statements, per entity; milliseconds are the server's execution time per entity."
+    "Entities per second between the first and the last that was finished, each with its log row, its status columns "
+    "and its state, which is verified afterwards. A ratio of 0.10 to a bare library means: of each second, a tenth "
+    "would be enough for what the library does. Statements are counted by pg_stat_statements; milliseconds are the "
+    "server's execution time."
 )
 
-_SIMULATE = """
-from outbox.simulator import LimitSettings, SimulatorSettings
-from outbox.simulator.command import run
-settings = SimulatorSettings(limits=LimitSettings.wide(), journal_length=0)
-raise SystemExit(run(0, settings, lambda text: print(text, flush=True)))
-"""
 
-_PROFILE = """
-import cProfile, sys, time
-from daemon.command_line import main
-path = sys.argv.pop(1)
-profile = cProfile.Profile(time.process_time)
-try:
-    profile.runcall(main)
-finally:
-    profile.dump_stats(path)
-"""
-"""By CPU time: waiting is no work, and what waits is told by the statements."""
-
-_BACKLOG = """
-INSERT INTO public.customers (first_name, last_name, email, phone, account_number)
-SELECT 'Anna', 'Meadow', number || '@example.com', '+27 21 555 0101', 'CT-' || number
-FROM generate_series(1, %(entities)s) AS number
-"""
-
-_LEFT = "SELECT count(*) FROM public.zoho_outbox WHERE finished_at IS NULL"
-
-_SPAN = """
-SELECT extract(epoch FROM max(finished_at) - min(finished_at))::float8, count(*) FILTER (WHERE outcome = 'sent')
-FROM public.zoho_outbox
-"""
-
-_STATEMENTS = """
-SELECT stat.query, stat.calls, stat.total_exec_time, stat.shared_blks_hit + stat.shared_blks_read
-FROM pg_stat_statements AS stat
-WHERE stat.userid = 'zoho_outbox_daemon'::regrole AND stat.toplevel
-ORDER BY stat.total_exec_time DESC
-"""
-
-
-@dataclass(frozen=True)
-class _Drained:
-    seconds: float
-    sent: int
-    daemon_cpu_seconds: float
-    simulator_cpu_seconds: float
-    statements: list[tuple[str, int, float, int]]
-    """Text, calls, milliseconds, pages."""
-    transactions: int
-
-
-def measure_drain(*, entities: int, concurrency: int, synchronous_commit: bool) -> Report:
-    """Drains ``entities`` new customers twice."""
-    settings = {
-        "synchronous_commit": "on" if synchronous_commit else "off",
-        "shared_buffers": "512MB",
-        "max_wal_size": "8GB",
-        "shared_preload_libraries": "pg_stat_statements",
-    }
-    with PostgresServer(settings=settings) as server, tempfile.TemporaryDirectory() as directory:
-        prepare_server(server)
-        databases = Databases(server, "bench")
-        profile = Path(directory) / "profile"
-        plain = _drain(databases, entities, concurrency, None)
-        _drain(databases, entities, concurrency, profile)
+def measure_drain(
+    *, quick: bool, profile: bool = False, entities: int | None = None, pairs: int | None = None
+) -> Report:
+    """Drains 20,000 new customers, three times; ``profile`` adds one more below cProfile, and the statements."""
+    entities = entities or (500 if quick else ENTITIES)
+    pairs = pairs or (1 if quick else PAIRS)
+    with bench_server() as (server, databases), tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder)
         report = Report(
-            "Drain of a backlog of new customers",
+            "Drain of a backlog of new customers, Zoho answers at once",
             HOW_TO_READ,
             machine()
-            | {"PostgreSQL": server.version, "entities": entities, "concurrency": concurrency, "fsync": "on"}
-            | settings,
+            | {
+                "PostgreSQL": server.version,
+                "entities": entities,
+                "concurrency": CONCURRENCY,
+                "pairs": pairs,
+                "fsync": "on",
+            }
+            | SERVER_SETTINGS,
         )
-        report.facts = [
-            ("entities per second", f"{plain.sent / plain.seconds:,.0f}"),
-            ("daemon: CPU ms per entity", f"{plain.daemon_cpu_seconds * 1000 / entities:.2f}"),
-            ("simulator: CPU ms per entity", f"{plain.simulator_cpu_seconds * 1000 / entities:.2f}"),
-            ("transactions per entity", f"{plain.transactions / entities:.2f}"),
-            *_statement_facts(plain, entities),
-            *_function_facts(profile, entities),
+        drains: list[Drained] = []
+        rates: dict[str, list[float]] = {"drain": [], "its HTTP client": [], "httpx": [], "claim and complete": []}
+
+        def ours(number: int) -> float:
+            drains.append(_drain(server, databases, directory / f"drain-{number}", entities))
+            return drains[-1].rate
+
+        for number in range(pairs):
+            runs: list[tuple[str, Callable[[], float]]] = [
+                ("drain", lambda number=number: ours(number)),  # type: ignore[misc]
+                ("its HTTP client", lambda: _requests(directory, entities, lambda _: daemons_client(NOWHERE))),
+                ("httpx", lambda: _requests(directory, entities, _httpx)),
+                ("claim and complete", lambda: _bare_claims(databases, entities)),
+            ]
+            for name, run in runs if number % 2 == 0 else runs[::-1]:
+                rates[name].append(run())
+        report.ratios = [
+            Ratio(
+                "drain, everything recorded",
+                f"daemon / {name}",
+                tuple(a / b for a, b in zip(rates["drain"], rates[name], strict=True)),
+                median(rates["drain"]),
+            )
+            for name in ("its HTTP client", "claim and complete")
         ]
+        report.facts = [
+            ("entities per second", f"{median(rates['drain']):,.0f}"),
+            ("bare loop, the daemon's HTTP client: requests per second", f"{median(rates['its HTTP client']):,.0f}"),
+            ("bare loop, httpx.AsyncClient: requests per second", f"{median(rates['httpx']):,.0f}"),
+            (
+                "bare claim and complete, 100 at a time on one connection: rows per second",
+                f"{median(rates['claim and complete']):,.0f}",
+            ),
+            *cpu_facts(sorted(drains, key=lambda drained: drained.rate)[len(drains) // 2]),
+        ]
+        if profile:
+            few = min(entities, PROFILED_ENTITIES)
+            counted = _drain(server, databases, directory / "counted", few, planning=True)
+            report.facts += statement_facts(counted)
+            _drain(server, databases, directory / "profiled", few, profile=directory / "profile")
+            report.facts += function_facts(directory / "profile", few)
     return report
 
 
-def _drain(databases: Databases, entities: int, concurrency: int, profile: Path | None) -> _Drained:
-    with (
-        databases.fresh(migrated_template(HostShape())) as database,
-        _simulator() as (simulator, zoho),
-        psycopg.connect(database.superuser_dsn, autocommit=True) as connection,
-    ):
-        connection.execute("CREATE EXTENSION pg_stat_statements")
-        connection.execute(_BACKLOG, {"entities": entities})
-        connection.execute("VACUUM ANALYZE")
-        connection.execute("SELECT pg_stat_statements_reset()")
-        before = _commits(connection)
-        with _daemon(database, zoho, concurrency, profile) as daemon:
-            _wait_until_empty(connection, daemon)
-            cpu = _cpu_seconds(daemon.pid), _cpu_seconds(simulator.pid)
-        span = connection.execute(_SPAN).fetchone()
-        statements = connection.execute(_STATEMENTS).fetchall()
-        transactions = _commits(connection) - before
-    assert span is not None
-    return _Drained(span[0], span[1], *cpu, statements, transactions)
+def _drain(
+    server: PostgresServer,
+    databases: Databases,
+    directory: Path,
+    entities: int,
+    *,
+    profile: Path | None = None,
+    planning: bool = False,
+) -> Drained:
+    with databases.fresh(migrated_template(HostShape())) as database:
+        with psycopg.connect(database.superuser_dsn, autocommit=True) as connection:
+            capture_backlog(connection, entities)
+        drained = drain(server, database, directory, entities, profile=profile, planning=planning)
+        check_recorded(database, entities, Counts(directory / "counts").creates)
+    return drained
 
 
-@contextmanager
-def _simulator() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    process = subprocess.Popen([sys.executable, "-c", _SIMULATE], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
-        zoho = {}
-        for _ in range(6):
-            name, _, value = process.stdout.readline().removeprefix("export ").strip().partition("=")
-            zoho[name] = value.strip("'")
-        yield process, zoho
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+def _requests(
+    directory: Path, requests: int, client: Callable[[httpx.AsyncBaseTransport], AbstractAsyncContextManager[Client]]
+) -> float:
+    transport = InProcessTransport(Answers(Counts(directory / "bare-counts"), 0))
+    with patch("outbox.zoho.connection._transport", lambda *_: transport):
+        return asyncio.run(requests_per_second(client(transport), NOWHERE, requests, CONCURRENCY))
 
 
-@contextmanager
-def _daemon(
-    database: Database, zoho: dict[str, str], concurrency: int, profile: Path | None
-) -> Iterator[subprocess.Popen[bytes]]:
-    begin = ["-m", "daemon"] if profile is None else ["-c", _PROFILE, str(profile)]
-    process = subprocess.Popen(
-        [sys.executable, *begin, "run"],
-        env={
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "DATABASE_URL": database.dsn(DAEMON),
-            "ZOHO_REQUESTS_PER_MINUTE": "0",
-            "ZOHO_DAILY_REQUEST_LIMIT": "0",
-            "ZOHO_MAX_CONCURRENCY": str(concurrency),
-            "OUTBOX_HTTP_LISTEN": "",
-            "LOG_FORMAT": "json",
-            **zoho,
-        },
-        stdout=subprocess.DEVNULL,
+def _httpx(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=transport, trust_env=False)
+
+
+def _bare_claims(databases: Databases, rows: int) -> float:
+    with databases.fresh() as database:
+        return claims_per_second(database, rows)
+
+
+def main() -> None:
+    """Entry point: what one who tunes the daemon wants to see, without the other parts."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.drain", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="500 customers: whether it works, not how fast")
+    parser.add_argument("--entities", type=int, help="new customers in the backlog (20,000)")
+    parser.add_argument("--pairs", type=int, help="how often (3)")
+    parser.add_argument("--profile", action="store_true", help="where the time goes: statements and functions, too")
+    parser.add_argument("--json", type=Path, help="save the figures to this file too")
+    arguments = parser.parse_args()
+    report = measure_drain(
+        quick=arguments.quick, profile=arguments.profile, entities=arguments.entities, pairs=arguments.pairs
     )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+    report.show()
+    if arguments.json is not None:
+        report.save(arguments.json)
 
 
-def _wait_until_empty(connection: psycopg.Connection[Any], daemon: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while True:
-        left = connection.execute(_LEFT).fetchone()
-        if left == (0,):
-            return
-        if daemon.poll() is not None:
-            raise RuntimeError(f"the daemon ended with status {daemon.returncode}, {left and left[0]} entries are left")
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{left and left[0]} entries are left after {LONGEST_SECONDS:g} s")
-        time.sleep(LOOK_SECONDS)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process that still runs (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _commits(connection: psycopg.Connection[Any]) -> int:
-    connection.execute("SELECT pg_stat_force_next_flush()")
-    row = connection.execute("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    return 0 if row is None else int(row[0])
-
-
-def _statement_facts(drained: _Drained, entities: int) -> Iterator[tuple[str, str]]:
-    calls = sum(statement[1] for statement in drained.statements)
-    yield "statements per entity", f"{calls / entities:.2f}"
-    for text, count, milliseconds, pages in drained.statements[:16]:
-        share = f"{count / entities:.3f} calls, {milliseconds / entities:.3f} ms, {pages / entities:.0f} pages"
-        yield f"  {_name_of(text)}", share
-
-
-def _name_of(text: str) -> str:
-    """The file of the statement, by the longest beginning that both have: parameters are written otherwise."""
-    known = {
-        file.name.removesuffix(".sql"): _bare(file.read_text(encoding="utf-8"))
-        for file in files("outbox.store.statements").iterdir()
-        if file.name.endswith(".sql")
-    }
-    bare = _bare(text)
-    alike = {
-        name: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(bare, statement, strict=False)))
-        for name, statement in known.items()
-    }
-    best = max(alike, key=lambda name: alike[name])
-    return best if alike[best] >= LIKE_ENOUGH else bare[:50]
-
-
-def _bare(statement: str) -> str:
-    lines = (line.partition("--")[0] for line in statement.splitlines())
-    return " ".join(" ".join(lines).split())
-
-
-def _function_facts(profile: Path, entities: int) -> Iterator[tuple[str, str]]:
-    stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = vars(pstats.Stats(str(profile)))["stats"]
-    whole = sum(entry[2] for entry in stats.values())
-    yield "below cProfile: CPU ms per entity", f"{whole * 1000 / entities:.2f}"
-    ours = {key: entry for key, entry in stats.items() if {"outbox", "daemon"} & set(Path(key[0]).parts[:-1])}
-    for kind, functions, place in (("own", stats, 2), ("with what it calls", ours, 3)):
-        ordered = sorted(functions.items(), key=lambda item: item[1][place], reverse=True)
-        for (file, line, name), entry in ordered[:FUNCTIONS_SHOWN]:
-            where = f"{'/'.join(Path(file).parts[-2:])}:{line} {name}" if line else name
-            yield f"  {kind}: {where[:70]}", f"{entry[place] * 1000 / entities:.3f} ms, {entry[0] / entities:.2f} calls"
+if __name__ == "__main__":
+    main()

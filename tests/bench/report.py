@@ -50,6 +50,35 @@ class Ratio:
         return "reached" if self.median >= self.wanted else "missed"
 
 
+@dataclass(frozen=True)
+class Fact:
+    """A figure that is no ratio."""
+
+    name: str
+    value: str
+    wanted: str = ""
+    """In words: "at most 26"."""
+    reached: bool | None = None
+    """None: nothing is wanted."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether what is wanted is reached."""
+        if self.reached is None:
+            return ""
+        return "reached" if self.reached else "missed"
+
+
+def at_most(name: str, figure: float, wanted: float, *, form: str = "{:,.2f}") -> Fact:
+    """A figure that should be no larger. ``form`` writes both, unit included."""
+    return Fact(name, form.format(figure), f"at most {form.format(wanted)}", figure <= wanted)
+
+
+def at_least(name: str, figure: float, wanted: float, *, form: str = "{:,.2f}") -> Fact:
+    """A figure that should be no smaller. ``form`` writes both, unit included."""
+    return Fact(name, form.format(figure), f"at least {form.format(wanted)}", figure >= wanted)
+
+
 @dataclass
 class Report:
     """One run of one benchmark."""
@@ -58,8 +87,26 @@ class Report:
     how_to_read: str
     conditions: dict[str, Any]
     ratios: list[Ratio] = field(default_factory=list)
-    facts: list[tuple[str, str]] = field(default_factory=list)
-    """Figures that are no ratios, as name and value."""
+    facts: list[Fact | tuple[str, str]] = field(default_factory=list)
+    """Figures that are no ratios; as name and value alone where nothing is wanted of them."""
+
+    @property
+    def judged(self) -> list[Fact]:
+        """The facts."""
+        return [fact if isinstance(fact, Fact) else Fact(*fact) for fact in self.facts]
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The facts' values, by name."""
+        return {fact.name: fact.value for fact in self.judged}
+
+    @property
+    def missed(self) -> list[str]:
+        """Names of what is not as wanted."""
+        return [
+            *(f"{ratio.measure}: {ratio.compared}" for ratio in self.ratios if ratio.verdict.startswith("missed")),
+            *(fact.name for fact in self.judged if fact.reached is False),
+        ]
 
     def show(self) -> None:
         """Writes it to standard output."""
@@ -70,7 +117,7 @@ class Report:
         if self.ratios:
             console.print(_ratio_table(self.ratios))
         if self.facts:
-            console.print(_fact_table(self.facts))
+            console.print(_fact_table(self.judged))
 
     def save(self, path: Path) -> None:
         """Writes it as JSON."""
@@ -80,12 +127,16 @@ class Report:
         """As it is saved."""
         return {
             "title": self.title,
+            "how to read": self.how_to_read,
             "conditions": self.conditions,
             "ratios": [
                 asdict(ratio) | {"median": ratio.median, "spread": ratio.spread, "verdict": ratio.verdict}
                 for ratio in self.ratios
             ],
-            "facts": dict(self.facts),
+            "facts": [
+                {"name": fact.name, "value": fact.value, "wanted": fact.wanted, "verdict": fact.verdict}
+                for fact in self.judged
+            ],
         }
 
 
@@ -132,10 +183,14 @@ def _ratio_table(ratios: Sequence[Ratio]) -> Table:
     return table
 
 
-def _fact_table(facts: Sequence[tuple[str, str]]) -> Table:
+def _fact_table(facts: Sequence[Fact]) -> Table:
+    judged = any(fact.wanted for fact in facts)
     table = Table()
     table.add_column("figure")
     table.add_column("value", justify="right")
-    for name, value in facts:
-        table.add_row(name, value)
+    if judged:
+        table.add_column("wanted", justify="right")
+        table.add_column("")
+    for fact in facts:
+        table.add_row(fact.name, fact.value, *((fact.wanted, fact.verdict) if judged else ()))
     return table

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from pydantic import SecretStr
 
-from outbox.database import Database
+from outbox.database import Database, DatabaseUnavailable
 from outbox.simulator import RunningSimulator
 from tests.acceptance.running import DaemonProcess, environment, until
 from tests.failures.console import typed
@@ -148,3 +148,38 @@ async def test_a_pooler_that_is_killed_in_mid_work_is_survived(
     assert loud(daemon) == []
     daemon.signal(signal.SIGTERM)
     assert await daemon.ends() == 0
+
+
+PREPARED = "SELECT count(*) AS statements FROM pg_prepared_statements"
+
+
+async def test_statements_are_prepared_on_a_direct_connection_and_behind_no_pooler(
+    host: Host, open_pooler: OpenPooler
+) -> None:
+    async def prepared(dsn: str) -> int:
+        database = Database(SecretStr(dsn), application_name="under test", connections=1)
+        try:
+            for _ in range(3):
+                await database.row("SELECT 1 AS one", prepare=True)
+            row = await database.row(PREPARED)
+            return 0 if row is None else int(row["statements"])
+        finally:
+            await database.close()
+
+    assert await prepared(host.database.dsn(DAEMON)) == 1
+    assert await prepared(open_pooler("transaction").dsn) == 0
+    assert await prepared(open_pooler("session").dsn) == 0
+
+
+async def test_where_a_prepared_statement_is_lost_all_the_same_none_is_prepared_again(host: Host) -> None:
+    database = Database(SecretStr(host.database.dsn(DAEMON)), application_name="under test", connections=1)
+    try:
+        await database.row("SELECT 1 AS one", prepare=True)
+        # As behind a pooler that nobody noticed: the next statement meets a session that does not know it.
+        await database.execute("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$")
+        with pytest.raises(DatabaseUnavailable, match="prepared"):
+            await database.row("SELECT 1 AS one", prepare=True)
+        assert await database.row("SELECT 1 AS one", prepare=True) == {"one": 1}
+        assert await database.row(PREPARED) == {"statements": 0}
+    finally:
+        await database.close()
