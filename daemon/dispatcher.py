@@ -135,6 +135,8 @@ class Dispatcher:
         self._held: dict[UUID, Claim] = {}
         self._under_way = 0
         """Attempts that have not ended; what they held may still be to be settled."""
+        self._in_live_places: set[UUID] = set()
+        """Claims beyond the others' places, by token, until their attempts end."""
         self._ended_at: deque[float] = deque(maxlen=MOST_AHEAD)
         """When the last attempts ended, on the monotonic clock."""
         self._bell_wanted = False
@@ -195,9 +197,6 @@ class Dispatcher:
             self._wake = anyio.Event()
             busy = await self._cycle(workers)
             self._supervisor.progress(NAME)
-            # After what rang it was claimed: it would wait for this.
-            if self._bell_wanted and self._under_way:
-                await self._want_bell(False)
             idle_polls = 0 if busy else await self._rest(idle_polls)
 
     async def _want_bell(self, wanted: bool) -> None:
@@ -224,6 +223,8 @@ class Dispatcher:
         admitted = await engine.store.admit(ADMISSION_BATCH) if takes_in else 0
         spent = engine.clock.monotonic() - began
         claimed = await self._claim_and_start(workers)
+        if claimed and self._bell_wanted:
+            await self._want_bell(False)
         promoted = 0
         if takes_in:
             began = engine.clock.monotonic()
@@ -278,13 +279,16 @@ class Dispatcher:
     def _start(
         self, workers: Workers, work: Callable[[Claim, Any], Coroutine[Any, Any, None]], claim: Claim, row: Any
     ) -> None:
+        is_live = claim.lease.token in self._in_live_places
+
         async def counted(claim: Claim, row: Any) -> None:
             try:
                 await work(claim, row)
             finally:
                 self._under_way -= 1
                 self._ended_at.append(self._engine.clock.monotonic())
-                if self._room >= self._refill:
+                self._in_live_places.discard(claim.lease.token)
+                if is_live or self._room >= self._refill:
                     self.wake()
 
         self._under_way += 1
@@ -299,10 +303,19 @@ class Dispatcher:
         return len(self._ended_at)
 
     @property
+    def _unsettled(self) -> bool:
+        """Whether so much waits for its settlement that nothing more is claimed."""
+        return len(self._verdicts) >= MOST_UNSETTLED
+
+    @property
     def _room(self) -> int:
-        if len(self._verdicts) >= MOST_UNSETTLED:
-            return 0
+        """For claims of whatever urgency; below zero where what was claimed ahead still waits for its permission."""
         return self._engine.settings.zoho_max_concurrency + self._ahead - self._under_way
+
+    @property
+    def _live_room(self) -> int:
+        """For live changes: whatever else is in hand, as many as there are places of theirs."""
+        return max(0, self._room) + LIVE_PLACES - len(self._in_live_places)
 
     @property
     def _refill(self) -> int:
@@ -312,14 +325,18 @@ class Dispatcher:
     async def _claim(self, claims: list[Claim]) -> None:
         """Adds claims for the free places; the last few are for live changes alone."""
         self._dry = False
+        if self._unsettled:
+            return
         room = self._room
         if room >= self._refill:
             taken = await self._take(room, self._least_urgent())
             self._dry = len(taken) < room
             claims.extend(taken)
-        room = self._room - len(claims) + LIVE_PLACES
+        room = self._live_room - len(claims)
         if not self._dry and not self.draining and room > 0:
-            claims.extend(await self._take(room, Urgency.LIVE))
+            live = await self._take(room, Urgency.LIVE)
+            self._in_live_places.update(claim.lease.token for claim in live)
+            claims.extend(live)
 
     async def _take(self, room: int, least_urgent: Urgency) -> list[Claim]:
         try:
@@ -415,6 +432,7 @@ class Dispatcher:
             await self._say_used_up(ended.stopped)
 
     def _hand_over(self, ended: Ended) -> None:
+        self._in_live_places.discard(ended.verdict.claim.lease.token)
         self._verdicts.append(ended)
         self._verdict_ready.set()
 
@@ -514,7 +532,7 @@ class Dispatcher:
             with anyio.move_on_after(self._admits_from - engine.clock.monotonic()):
                 await self._wake.wait()
             return 0
-        if self._under_way and self._room + LIVE_PLACES <= 0:
+        if self._unsettled or self._live_room <= 0:
             seconds = LONGEST_REST_SECONDS
         else:
             if idle_polls == 0 and self._under_way:
