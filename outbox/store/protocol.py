@@ -67,11 +67,12 @@ the other side; with both, none.
 
 Creates
 -------
-Before a create leaves, the intent is committed (``commit_intent.sql``), and from then on ``fate_unknown_at`` is
-set. Settlement clears it, where the answer was clear. Whoever finds it set looks in Zoho before creating: one exact
-hit is adopted, several are a dead letter, and only two clean looks, ``OUTBOX_AMBIGUOUS_RECHECK_SECONDS`` apart, allow
-another create. A first create goes without a look only where the row was inserted after installation
-(``born_here``), no intent was ever committed, no operator asked for it, and the organisation is not look-first.
+Before a create leaves, the intent is committed (``commit_intent.sql``; those of creates that are about to leave in the
+same moment with it), and from then on ``fate_unknown_at`` is set. Settlement clears it, where the answer was clear.
+Whoever finds it set looks in Zoho before creating: one exact hit is adopted, several are a dead letter, and only two
+clean looks, ``OUTBOX_AMBIGUOUS_RECHECK_SECONDS`` apart, allow another create. A first create goes without a look only
+where the row was inserted after installation (``born_here``), no intent was ever committed, no operator asked for it,
+and the organisation is not look-first.
 
 A record that is found is claimed for the entity (``own_record.sql``) before anything is written to it: one record, one
 row. An id that was cleared by hand is looked at itself before anything is created in its place.
