@@ -70,6 +70,9 @@ AHEAD_SECONDS = 0.1
 MOST_AHEAD = 100
 """Claimed beyond the places: what was finished within so many seconds, and no more than so many."""
 
+GIVE_WAY_SECONDS = 0.005
+"""After a claim that left nothing due: what was claimed asks for its permission before the loop goes on."""
+
 BUSY_REST_SECONDS = 0.01
 """Before the bell is asked for while attempts are under way: one of them is likely to end first."""
 
@@ -223,6 +226,8 @@ class Dispatcher:
         admitted = await engine.store.admit(ADMISSION_BATCH) if takes_in else 0
         spent = engine.clock.monotonic() - began
         claimed = await self._claim_and_start(workers)
+        if claimed and self._dry:
+            await anyio.sleep(GIVE_WAY_SECONDS)
         if claimed and self._bell_wanted:
             await self._want_bell(False)
         promoted = 0

@@ -556,12 +556,13 @@ class OutboxStore:
             statement("admit_entries"),
             {"oldest": batch, "newest": NEWEST_ADMITTED, "bulk_threshold": BULK_THRESHOLD},
             seconds=30,
+            prepare=True,
         )
         return 0 if row is None else int(row["admitted"])
 
     async def promote(self, batch: int = 1000) -> int:
         """Makes entities ready whose pause between attempts is over; returns how many."""
-        return await self.database.execute(statement("promote_due"), {"batch": batch})
+        return await self.database.execute(statement("promote_due"), {"batch": batch}, prepare=True)
 
     async def claim(self, batch: int, least_urgent: int) -> list[Claim]:
         """Leases up to ``batch`` due entities, most urgent first, none less urgent than ``least_urgent``.

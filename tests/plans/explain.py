@@ -1,13 +1,17 @@
 """What a statement does, as PostgreSQL tells it: EXPLAIN (ANALYZE, BUFFERS), with the work undone afterwards."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import PyFormat, Transformer
 
 Node = Mapping[str, Any]
+
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 
 HANDFUL = 2_000
 """Rows; fewer are read faster than they are looked up."""
@@ -58,6 +62,35 @@ def explain(
         row = connection.execute(command, parameters).fetchone()
     assert row is not None
     return Plan(row[0][0]["Plan"])
+
+
+def explain_generic(
+    connection: psycopg.Connection[Any], statement: sql.SQL | sql.Composed, parameters: Mapping[str, Any]
+) -> Plan:
+    """As :func:`explain`, prepared: with the plan that the server makes once, without the parameters' values."""
+    names = list(dict.fromkeys(_PARAMETER.findall(statement.as_string(connection))))
+    values = [parameters[name] for name in names]
+    text = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement.as_string(connection))
+    transformer = Transformer(connection)
+    transformer.dump_sequence(values, [PyFormat.TEXT] * len(values))
+    types = ", ".join(_type_name(connection, oid) for oid in transformer.types or ())
+    literals = sql.SQL(", ").join(sql.Literal(value) for value in values)
+    declared = f"({types})" if types else ""
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        connection.execute(f"PREPARE under_test{declared} AS {text.replace('%%', '%')}".encode())
+        try:
+            command = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE under_test")
+            row = connection.execute(command + (sql.SQL("({})").format(literals) if values else sql.SQL(""))).fetchone()
+        finally:
+            connection.execute("DEALLOCATE under_test")
+    assert row is not None
+    return Plan(row[0][0]["Plan"])
+
+
+def _type_name(connection: psycopg.Connection[Any], oid: int) -> str:
+    row = connection.execute("SELECT format_type(%s, NULL)", [oid]).fetchone() if oid else None
+    return "unknown" if row is None else str(row[0])
 
 
 def _nodes(node: Node) -> Iterator[Node]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.host.databases import Databases
 from tests.migration.migrated import DAEMON
-from tests.plans.explain import explain
+from tests.plans.explain import explain, explain_generic
 from tests.plans.population import BIG_TABLES, Population, Statistics, Work
 from tests.plans.statements import CASES, Case
 
@@ -62,6 +62,18 @@ def test_a_statement_touches_no_more_pages_than_its_work_needs(
     case: Case, population: Population, daemon: psycopg.Connection[Any]
 ) -> None:
     plan = explain(daemon, case.statement(), case.parameters)
+
+    assert plan.buffers <= case.pages, plan.outline()
+    assert plan.cost < COMPILES_BEYOND, plan.outline()
+    if population.size == LARGE or not case.thousands:
+        assert not plan.sequential_scans() & BIG_TABLES, plan.outline()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.prepared], ids=str)
+def test_a_prepared_statement_needs_no_more_whatever_its_parameters_are(
+    case: Case, population: Population, daemon: psycopg.Connection[Any]
+) -> None:
+    plan = explain_generic(daemon, case.statement(), case.parameters)
 
     assert plan.buffers <= case.pages, plan.outline()
     assert plan.cost < COMPILES_BEYOND, plan.outline()
