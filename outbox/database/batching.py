@@ -81,9 +81,17 @@ class Batched(Generic[Asked, Answer]):
             for asker, answer in zip(batch, answers, strict=True):
                 _end(asker, answer, None)
             return
+        away: DatabaseUnavailable | None = None
         for asker in batch:
+            if away is not None:
+                # Each would wait for its own deadline.
+                _end(asker, None, away)
+                continue
             try:
                 (answer,) = await self._call([asker.asked])
+            except DatabaseUnavailable as error:
+                away = error
+                _end(asker, None, error)
             except Exception as error:
                 _end(asker, None, error)
             else:

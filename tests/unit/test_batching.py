@@ -19,6 +19,8 @@ class Calls:
         self.begun = anyio.Event()
         self.may_end = anyio.Event()
         self.away = False
+        self.away_after_alone: int | None = None
+        """The database goes away when this one was asked alone."""
 
     async def __call__(self, asked: Sequence[int]) -> list[int]:
         self.made.append(list(asked))
@@ -27,6 +29,7 @@ class Calls:
         if self.away:
             raise DatabaseUnavailable("away")
         if 13 in asked:
+            self.away = list(asked) == [self.away_after_alone]
             raise ValueError("13 cannot be answered")
         return [10 * number for number in asked]
 
@@ -106,6 +109,29 @@ async def test_where_the_database_is_away_all_are_told_by_one_call() -> None:
         calls.may_end.set()
     assert calls.made == [[1], [2, 3]]
     assert told == 3
+
+
+async def test_where_it_goes_away_while_each_is_asked_alone_the_rest_are_told_without_a_call() -> None:
+    calls = Calls()
+    batched = Batched(calls)
+    told: list[int] = []
+
+    async def one(number: int) -> None:
+        try:
+            await batched.ask(number)
+        except DatabaseUnavailable:
+            told.append(number)
+        except ValueError:
+            assert number == 13
+
+    async with anyio.create_task_group() as tasks:
+        for number in (1, 13, 2, 3):
+            tasks.start_soon(one, number)
+            await settle()
+        calls.away_after_alone = 13
+        calls.may_end.set()
+    assert calls.made == [[1], [13, 2, 3], [13], [2]]
+    assert told == [2, 3]
 
 
 async def test_where_the_caller_is_cancelled_those_who_shared_its_call_ask_again() -> None:
