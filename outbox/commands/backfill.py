@@ -13,10 +13,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-import anyio
-
 from outbox.assembly import Engine
 from outbox.commands.backfill_plan import Plan, TypePlan
+from outbox.commands.looking import Looks
 from outbox.commands.stand_in import Sending, StandIn, stand_in
 from outbox.commands.sync import stop_in_words
 from outbox.entities.contract import AnyEntity, Listing
@@ -28,8 +27,6 @@ from outbox.zoho.exchange import ApiRequest
 from outbox.zoho.failures import CallFailed
 from outbox.zoho.json_text import JsonValue
 from outbox.zoho.ports import SendingStopped
-
-FOLLOW_SECONDS = 0.5
 
 FAILS_AS_A_WHOLE_FROM = 5
 """Customers that must have failed before it is called a failure of all of them; or all, where there are fewer."""
@@ -126,8 +123,10 @@ class Backfill:
     async def _follow(self, stage: TypePlan, show: Callable[[Progress], None], sender: StandIn) -> str | None:
         """Until nothing of the stage moves any more; why it stops before that, or None."""
         quiet = 0
+        looks = Looks(self._engine.clock)
         while stage.rows:
             await sender.check()
+            looks.begin()
             standing = await self._follower.standing(self._run)
             progress = await self._progress(stage, standing)
             show(progress)
@@ -140,7 +139,7 @@ class Backfill:
             # One that waits may have enqueued what it waits for, which shows a moment later.
             if quiet > (1 if progress.waiting else 0):
                 return None
-            await anyio.sleep(FOLLOW_SECONDS)
+            await looks.pause(progress.moving)
         return None
 
     async def _ended(self, stopped: str | None) -> Ended:

@@ -8,10 +8,9 @@ runs. In order of dependence, so that what waits for a customer that failed is w
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-import anyio
-
 from outbox.assembly import Engine
-from outbox.commands.backfill import FOLLOW_SECONDS, Ended, Progress
+from outbox.commands.backfill import Ended, Progress
+from outbox.commands.looking import Looks
 from outbox.commands.stand_in import Sending, StandIn, stand_in
 from outbox.store.failed import FailedEntities, FailedEntity
 from outbox.store.following import Follower, Reason, Reopened, Standing
@@ -61,8 +60,10 @@ class RetryFailed:
         self, entity_type: EntityType, run: Reopened, show: Callable[[Progress], None], sender: StandIn
     ) -> None:
         quiet = 0
+        looks = Looks(self._engine.clock)
         while run.ids:
             await sender.check()
+            looks.begin()
             standing = await self._follower.standing(run)
             progress = await self._progress(entity_type, len(run.ids), standing)
             show(progress)
@@ -70,7 +71,7 @@ class RetryFailed:
             # One that waits may have enqueued what it waits for, which shows a moment later.
             if quiet > (1 if progress.waiting else 0):
                 return
-            await anyio.sleep(FOLLOW_SECONDS)
+            await looks.pause(progress.moving)
 
     async def _progress(self, entity_type: EntityType, total: int, standing: Standing) -> Progress:
         settings = self._engine.settings

@@ -7,11 +7,12 @@ the reference number of one that has our External ID, and a second create of a p
 
 A backfill's list shows a payment's day and amount, and not whose it is (sheet 2.1). On a debit-order day it names
 hundreds, and to read them for each of hundreds of rows is a quota of months: 40 equal payments took 1,600 requests.
-Where it names more than :data:`MOST_READ`, what a single payment is looked up by is asked instead (sheet 4; all of it
-is documented), beginning with the customer's transactions: two requests for a payment that is there, one or two for one
-that is not, whatever others paid. Rejected:
+Where it names more than :data:`MOST_READ`, it is looked for as a single payment is, and nothing is proved by less: two
+or three requests for each, whatever others paid. Rejected:
 
-- the invoice's ``payments[]`` first: says nothing of a payment that was left as credit, so it proves no absence;
+- the customer's transactions first, and what else only where they name none: an equal payment of another row hid one
+  that was moved to another customer, or whose day was corrected, and it was made again;
+- the invoice's ``payments[]`` alone: says nothing of a payment that was left as credit, so it proves no absence;
 - ``GET /payments`` alone: in no specification, see above;
 - to remember what each payment said, for as long as the list is gone by: reads everybody's once, 500 for a single new
   one, in each process or under one more table; and a payment must be read again before it is adopted, for its refunds.
@@ -89,27 +90,11 @@ async def candidates(
         # A refunded payment does not wait for its customer: where nobody knows whose it is, it may be any of them.
         if len(ids) <= MOST_READ or not all(look.customer_id for look in looks):
             return ids
-        return await _among_many(remote, looks, keys, reference, known)
     if shown := await _shown_under(remote, looks, reference, known):
         return shown
     on_invoices = await _on_invoices(remote, looks, reference)
     # Also where the invoice showed one: a create that went out twice left its second payment as credit.
     return list(dict.fromkeys([*on_invoices, *await _of_customers(remote, looks, keys)]))
-
-
-async def _among_many(remote: Remote, looks: Sequence[Look], keys: Set[str], reference: str, known: Known) -> list[str]:
-    """Ids of payments that could be it, where a list names too many to read.
-
-    Where the customer's transactions name none, the reference number is asked for: by a filter that is honoured, else
-    on the invoice. It shows a payment whose day was corrected in Zoho; and an organisation whose transactions cannot be
-    asked for by customer, of which no source tells, must not be paid hundreds of invoices twice. One that was moved to
-    another customer, and whose id was lost, only that filter shows: no more is asked for a single payment, either.
-    """
-    if found := await _of_customers(remote, looks, keys):
-        return found
-    if Filter.HONOURED in (known.payments_by_reference, known.payments_by_customer):
-        return await _shown_under(remote, looks, reference, known)
-    return await _on_invoices(remote, looks, reference)
 
 
 async def _on_invoices(remote: Remote, looks: Sequence[Look], reference: str) -> list[str]:

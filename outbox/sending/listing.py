@@ -7,12 +7,14 @@ by hand).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import anyio
 
 from outbox.entities.contract import AnyEntity, Listing, Remote
 from outbox.store.listing import ListedRow, ListingStore
 from outbox.store.protocol import Claim
+from outbox.vocabulary import EntityType
 from outbox.zoho.json_text import JsonValue
 
 OLDEST_SECONDS = 86_400.0
@@ -23,12 +25,21 @@ OLDEST_FOR_A_PERSON_SECONDS = 300.0
 BATCH = 200
 
 
+@dataclass
+class _Reading:
+    """The readings of one type's list that look-ups of this process began."""
+
+    begun: int = 0
+    ended: anyio.Event | None = None
+    """Of the one that is under way."""
+
+
 class Listings:
     """The lists of one process, in the database for all of them."""
 
     def __init__(self, store: ListingStore) -> None:
         self._store = store
-        self._reading: dict[str, anyio.Lock] = {}
+        self._reading: dict[EntityType, _Reading] = {}
 
     async def look(
         self, entity: AnyEntity, claim: Claim, remote: Remote, keys: Sequence[str], *, make: bool
@@ -37,16 +48,27 @@ class Listings:
         if entity.listing is None or claim.fate_unknown_seconds is not None:
             return None
         oldest = OLDEST_FOR_A_PERSON_SECONDS if claim.resend else OLDEST_SECONDS
-        async with self._reading.setdefault(entity.entity_type, anyio.Lock()):
-            listing = await self._store.valid(entity.entity_type, oldest)
-            if listing is None:
-                if not make:
-                    return None
-                await self.read(entity, remote.rows(entity.listing.path, entity.listing.key, entity.listing.query))
-                listing = await self._store.valid(entity.entity_type, oldest)
-                if listing is None:
-                    return None
-        return await self._store.find_current(entity.entity_type, listing, keys)
+        reading = self._reading.setdefault(entity.entity_type, _Reading())
+        while True:
+            # A list that is being read is waited for. No lock round the question: that would put those that could
+            # share a statement one behind the other.
+            while reading.ended is not None:
+                await reading.ended.wait()
+            begun = reading.begun
+            found = await self._store.look(entity.entity_type, oldest, keys)
+            if found is not None or not make:
+                return found
+            if reading.begun == begun:
+                break
+            # Another one began to read it meanwhile: its list may do.
+        reading.begun += 1
+        reading.ended = anyio.Event()
+        try:
+            await self.read(entity, remote.rows(entity.listing.path, entity.listing.key, entity.listing.query))
+        finally:
+            reading.ended.set()
+            reading.ended = None
+        return await self._store.look(entity.entity_type, oldest, keys)
 
     async def read(self, entity: AnyEntity, rows: AsyncIterator[Mapping[str, JsonValue]]) -> int:
         """Reads a list to its end and keeps it; returns how many records it has. Raises what ``rows`` raises."""

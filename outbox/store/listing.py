@@ -4,14 +4,17 @@ A listing is named by a fresh id while it is read, page by page, and look-ups go
 half a list proves nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 
 from outbox.clock import Clock
 from outbox.database import Database
+from outbox.database.batching import Batched
 from outbox.store.statements import statement
 from outbox.vocabulary import EntityType
 from outbox.zoho.json_text import JsonValue
@@ -42,26 +45,45 @@ class ListingStore:
     database: Database
     clock: Clock
 
-    async def valid(self, entity_type: EntityType, oldest_seconds: float) -> UUID | None:
-        """The listing that look-ups may go by; None: there is none so young."""
-        row = await self.database.row(
-            statement("read_listing"), {"entity_type": entity_type, "oldest_seconds": oldest_seconds}
-        )
-        return None if row is None else row["listing"]
+    def __post_init__(self) -> None:
+        self._looks: dict[tuple[EntityType, float], Batched[Sequence[str], list[Mapping[str, JsonValue]] | None]] = {}
 
     async def find(self, listing: UUID, keys: Sequence[str]) -> list[Mapping[str, JsonValue]]:
         """The rows of a listing that are known under one of ``keys``."""
         rows = await self.database.rows(statement("find_listed"), {"listing": listing, "keys": list(keys)})
         return [row["record"] for row in rows]
 
-    async def find_current(
-        self, entity_type: EntityType, listing: UUID, keys: Sequence[str]
+    async def look(
+        self, entity_type: EntityType, oldest_seconds: float, keys: Sequence[str]
     ) -> list[Mapping[str, JsonValue]] | None:
-        """As :meth:`find`; None: another listing took its place meanwhile."""
-        rows = await self.database.rows(
-            statement("find_listed_current"), {"entity_type": entity_type, "listing": listing, "keys": list(keys)}
+        """The rows of the type's listing that are known under one of ``keys``; None: none is complete and so young.
+
+        Nothing is remembered: the database is asked after this was called, whether a listing may be believed and what
+        it holds at once. Those who look while a statement is under way share the next.
+        """
+        looks = self._looks.setdefault(
+            (entity_type, oldest_seconds), Batched(partial(self._look, entity_type, oldest_seconds))
         )
-        return [row["record"] for row in rows if row["record"] is not None] if rows else None
+        return await looks.ask(keys)
+
+    async def _look(
+        self, entity_type: EntityType, oldest_seconds: float, looks: Sequence[Sequence[str]]
+    ) -> Sequence[list[Mapping[str, JsonValue]] | None]:
+        wanted: defaultdict[str, set[int]] = defaultdict(set)
+        for place, keys in enumerate(looks):
+            for key in keys:
+                wanted[key].add(place)
+        rows = await self.database.rows(
+            statement("look_in_listing"),
+            {"entity_type": entity_type, "oldest_seconds": oldest_seconds, "keys": list(wanted)},
+        )
+        if not rows:
+            return [None] * len(looks)
+        found: list[list[Mapping[str, JsonValue]]] = [[] for _ in looks]
+        for row in rows:
+            for place in {place for key in row["found_by"] or () if key in wanted for place in wanted[key]}:
+                found[place].append(row["record"])
+        return found
 
     def begin(self, entity_type: EntityType) -> ListingInProgress:
         """Before the first page is asked for: what is created in Zoho from here on may be missing."""

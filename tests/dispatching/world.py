@@ -1,5 +1,6 @@
 """Everything that the dispatcher asks of others, in memory."""
 
+import math
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from outbox.database import DatabaseUnavailable
 from outbox.sending.attempt import Ended
 from outbox.store.protocol import Claim, Lease, Settlement, Verdict, released
 from outbox.vocabulary import EntityType, OrganisationState, Urgency
+from tests.claims import fresh_claim
 
 QUICK, HELD = "quick", "held"
 """An attempt that ends at once, and one that lasts until :meth:`World.let_go`."""
@@ -26,29 +28,7 @@ ROUND_TRIP_SECONDS = 0.001
 
 def claim_of(urgency: Urgency, kind: str) -> Claim:
     """An entity that is due; ``kind`` is told by its last error."""
-    return Claim(
-        entity_type=EntityType.CUSTOMER,
-        entity_id=uuid4(),
-        lease=Lease(uuid4(), 1e18),
-        attempts=1,
-        urgency=urgency,
-        born_here=True,
-        zoho_id=None,
-        sent_hash=None,
-        intents=0,
-        intent_keys=(),
-        fate_unknown_seconds=None,
-        clean_look_seconds=None,
-        host_deleted=False,
-        id_not_written=False,
-        last_error=kind,
-        entries=1,
-        newest_entry=1,
-        oldest_change=None,
-        resend=False,
-        deleted_zoho_id=None,
-        look_first=False,
-    )
+    return fresh_claim(urgency=urgency, last_error=kind, lease=Lease(uuid4(), math.inf))
 
 
 class World:

@@ -132,8 +132,8 @@ class _Stepwise:
         self._connection = connection
         self._first = True
 
-    async def execute(self, *arguments: Any) -> Any:
+    async def execute(self, *arguments: Any, **options: Any) -> Any:
         if not self._first:
             await pass_gate("next statement")
         self._first = False
-        return await self._connection.execute(*arguments)
+        return await self._connection.execute(*arguments, **options)

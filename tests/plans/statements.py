@@ -16,9 +16,10 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from outbox.host_tables import HOST_TABLES
-from outbox.store.protocol import BULK_THRESHOLD, NEWEST_ADMITTED, AttemptLog, Claim, Lease, done
+from outbox.store.protocol import BULK_THRESHOLD, NEWEST_ADMITTED, AttemptLog, Lease, done
 from outbox.store.statements import statement, statement_for_host
 from outbox.vocabulary import EntityType, LogStatus, Outcome, Urgency
+from tests.claims import fresh_claim
 from tests.plans.population import entity, token, zoho_id
 
 CUSTOMERS = HOST_TABLES[EntityType.CUSTOMER]
@@ -56,29 +57,7 @@ def _verdicts(count: int) -> Jsonb:
     """Creates that went well, of the first leased customers."""
     verdicts = []
     for number in range(1, count + 1):
-        claim = Claim(
-            entity_type=EntityType.CUSTOMER,
-            entity_id=entity("leased", number),
-            lease=Lease(token(number), 0.0),
-            attempts=1,
-            urgency=Urgency.LIVE,
-            born_here=True,
-            zoho_id=None,
-            sent_hash=None,
-            intents=1,
-            intent_keys=(),
-            fate_unknown_seconds=None,
-            clean_look_seconds=None,
-            host_deleted=False,
-            id_not_written=False,
-            last_error=None,
-            entries=1,
-            newest_entry=1,
-            oldest_change=None,
-            resend=False,
-            deleted_zoho_id=None,
-            look_first=False,
-        )
+        claim = fresh_claim(entity_id=entity("leased", number), lease=Lease(token(number), 0.0), intents=1)
         verdict = done(
             claim,
             Outcome.SENT,

@@ -1,11 +1,11 @@
 """Attempts that have ended, as the dispatcher has them in hand."""
 
 from decimal import Decimal
-from uuid import uuid4
 
 from outbox.sending.attempt import Ended
-from outbox.store.protocol import AttemptLog, Claim, Lease, Show, Verdict
+from outbox.store.protocol import AttemptLog, Show, Verdict
 from outbox.vocabulary import EntityType, EntryStatus, LogStatus, Outcome, Phase, Urgency
+from tests.claims import fresh_claim
 
 _ENDS: dict[str, tuple[EntryStatus, Outcome | None, Show | None, Phase]] = {
     "sent": (EntryStatus.DONE, Outcome.SENT, Show.SYNCED, Phase.IDLE),
@@ -29,29 +29,7 @@ def ended(
 ) -> Ended:
     """An attempt that ended so (a word of ``daemon.meter.RESULTS``)."""
     status, outcome, show, phase = _ENDS[result]
-    claim = Claim(
-        entity_type=entity_type,
-        entity_id=uuid4(),
-        lease=Lease(uuid4(), 0.0),
-        attempts=1,
-        urgency=urgency,
-        born_here=True,
-        zoho_id=None,
-        sent_hash=None,
-        intents=0,
-        intent_keys=(),
-        fate_unknown_seconds=None,
-        clean_look_seconds=None,
-        host_deleted=False,
-        id_not_written=False,
-        last_error=None,
-        entries=1,
-        newest_entry=1,
-        oldest_change=None,
-        resend=False,
-        deleted_zoho_id=None,
-        look_first=False,
-    )
+    claim = fresh_claim(entity_type=entity_type, urgency=urgency)
     log = AttemptLog(LogStatus.SUCCESS, 1, milliseconds, api_calls)
     verdict = Verdict(
         claim=claim,
