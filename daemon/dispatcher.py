@@ -61,8 +61,8 @@ SETTLEMENT_LINGER_SECONDS = 0.05
 """For more verdicts to come, while attempts are under way. One by one they cost the server 5 of 8 ms an entity."""
 
 MOST_UNSETTLED = SETTLEMENT_BATCH
-"""Beyond that nothing is claimed: settlement does not keep up, or the database is away. What is in hand when the process
-is killed must be looked up, and is sent alone: so no more than that."""
+"""Beyond that nothing is claimed: settlement does not keep up, or the database is away. What is in hand when the
+process is killed must be looked up, and is sent alone: so no more than that."""
 
 LIVE_PLACES = 2
 """Workers beyond the concurrency that only live changes may take."""
