@@ -3,14 +3,8 @@
 One loop claims, a bounded number of workers attempt, one loop settles in batches. What is in memory is bounded, however
 long the backlog is. A verdict in hand is kept through a database outage and settled after.
 
-Places: as many workers as requests may be in flight, and a few more, which only work that is live may take. So a
-backfill that fills the queue for permission never keeps a live change from standing in it, and the line for permission
-is in order of urgency.
-
 Batches: a statement costs the same milliseconds of planning for one entity as for a hundred, so both ends take many
-at a time where there is much to do. A place is free when its attempt has ended, not when that is settled; and claimed
-ahead is what the last tenth of a second finished: 100 at a thousand a second, none where Zoho's quota is the wall and
-a row that was read early would only be stale.
+at a time where there is much to do. How many may be in hand: :mod:`daemon.places`.
 
 A row may kill the process (failures.md, 15), and each row in hand loses an attempt with it. So what was taken over from
 a dead process is sent alone: when everything else is settled, one such row at a time, nothing claimed beside it. Its
@@ -32,6 +26,7 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from daemon.meter import Meter
+from daemon.places import Places
 from daemon.supervision import Supervisor
 from outbox.assembly import Engine
 from outbox.database import DatabaseUnavailable
@@ -63,13 +58,6 @@ SETTLEMENT_LINGER_SECONDS = 0.05
 MOST_UNSETTLED = SETTLEMENT_BATCH
 """Beyond that nothing is claimed: settlement does not keep up, or the database is away. What is in hand when the
 process is killed must be looked up, and is sent alone: so no more than that."""
-
-LIVE_PLACES = 2
-"""Workers beyond the concurrency that only live changes may take."""
-
-AHEAD_SECONDS = 0.1
-MOST_AHEAD = 100
-"""Claimed beyond the places: what was finished within so many seconds, and no more than so many."""
 
 GIVE_WAY_SECONDS = 0.005
 """After a claim that left nothing due: what was claimed asks for its permission before the loop goes on."""
@@ -137,12 +125,7 @@ class Dispatcher:
         self._verdict_ready = anyio.Event()
         self._batch_settled = anyio.Event()
         self._held: dict[UUID, Claim] = {}
-        self._under_way = 0
-        """Attempts that have not ended; what they held may still be to be settled."""
-        self._in_live_places: set[UUID] = set()
-        """Claims beyond the others' places, by token, until their attempts end."""
-        self._ended_at: deque[float] = deque(maxlen=MOST_AHEAD)
-        """When the last attempts ended, on the monotonic clock."""
+        self._places = Places(engine.settings.zoho_max_concurrency, engine.clock)
         self._bell_wanted = False
         self._ungranted_said = ""
         self._low_urgency_from = self._any_urgency_from = -math.inf
@@ -264,7 +247,7 @@ class Dispatcher:
                 self._suspect_in_hand = True
                 self._start(workers, self._work_alone, suspects[0], None)
             for claim in suspects[1:]:
-                self._hand_over(Ended(released(claim), str(claim.entity_id)))
+                self._return(claim, released(claim))
             work: list[tuple[Claim, Any]] = []
             for entity_type, group in _by_type(claims).items():
                 try:
@@ -276,7 +259,7 @@ class Dispatcher:
         except Exception:
             # Nothing was sent for them: they are given back, whatever went wrong.
             for claim in claims:
-                self._hand_over(Ended(released(claim), str(claim.entity_id)))
+                self._return(claim, released(claim))
             raise
         for claim, row in work:
             self._start(workers, self._work, claim, row)
@@ -285,63 +268,35 @@ class Dispatcher:
     def _start(
         self, workers: Workers, work: Callable[[Claim, Any], Coroutine[Any, Any, None]], claim: Claim, row: Any
     ) -> None:
-        is_live = claim.lease.token in self._in_live_places
-
         async def counted(claim: Claim, row: Any) -> None:
             try:
                 await work(claim, row)
             finally:
-                self._under_way -= 1
-                self._ended_at.append(self._engine.clock.monotonic())
-                self._in_live_places.discard(claim.lease.token)
-                if is_live or self._room >= self._refill:
+                if self._places.end(claim.lease.token):
                     self.wake()
 
-        self._under_way += 1
+        self._places.begin()
         workers.start_soon(counted, claim, row)
-
-    @property
-    def _ahead(self) -> int:
-        """How many may be claimed beyond the places."""
-        since = self._engine.clock.monotonic() - AHEAD_SECONDS
-        while self._ended_at and self._ended_at[0] < since:
-            self._ended_at.popleft()
-        return len(self._ended_at)
 
     @property
     def _unsettled(self) -> bool:
         """Whether so much waits for its settlement that nothing more is claimed."""
         return len(self._verdicts) >= MOST_UNSETTLED
 
-    @property
-    def _room(self) -> int:
-        """For claims of whatever urgency; below zero where what was claimed ahead still waits for its permission."""
-        return self._engine.settings.zoho_max_concurrency + self._ahead - self._under_way
-
-    @property
-    def _live_room(self) -> int:
-        """For live changes: whatever else is in hand, as many as there are places of theirs."""
-        return max(0, self._room) + LIVE_PLACES - len(self._in_live_places)
-
-    @property
-    def _refill(self) -> int:
-        """Less room than that is not worth a claim: the places themselves are taken, and half of what is ahead."""
-        return max(1, len(self._ended_at) // 2)
-
     async def _claim(self, claims: list[Claim]) -> None:
         """Adds claims for the free places; the last few are for live changes alone."""
         self._dry = False
         if self._unsettled:
             return
-        room = self._room
-        if room >= self._refill:
+        room = self._places.room
+        if room >= self._places.refill:
             taken = await self._take(room, self._least_urgent())
             self._dry = len(taken) < room
             claims.extend(taken)
-        room = self._live_room - len(claims)
+        room = self._places.live_room - len(claims)
         if not self._dry and not self.draining and room > 0:
             live = await self._take(room, Urgency.LIVE)
-            self._in_live_places.update(claim.lease.token for claim in live)
+            self._places.take_for_live(claim.lease.token for claim in live)
             claims.extend(live)
 
     async def _take(self, room: int, least_urgent: Urgency) -> list[Claim]:
@@ -385,8 +340,7 @@ class Dispatcher:
             self._ungranted_said = str(missing)
             self._log.warning(Event.SCHEMA_OUTDATED, step=str(missing), advice="zoho-outbox migrate")
         for claim in claims:
-            back = released(claim, seconds=NOT_GRANTED_PAUSE_SECONDS, error=str(missing))
-            self._hand_over(Ended(back, str(claim.entity_id)))
+            self._return(claim, released(claim, seconds=NOT_GRANTED_PAUSE_SECONDS, error=str(missing)))
 
     async def _work_alone(self, claim: Claim, _: None) -> None:
         """An attempt that may kill the process: when nothing else is in hand, the reading of its row included."""
@@ -437,8 +391,12 @@ class Dispatcher:
         if ended.stopped is not None:
             await self._say_used_up(ended.stopped)
 
+    def _return(self, claim: Claim, verdict: Verdict) -> None:
+        """A claim whose attempt never began."""
+        self._places.leave(claim.lease.token)
+        self._hand_over(Ended(verdict, str(claim.entity_id)))
+
     def _hand_over(self, ended: Ended) -> None:
-        self._in_live_places.discard(ended.verdict.claim.lease.token)
         self._verdicts.append(ended)
         self._verdict_ready.set()
 
@@ -469,7 +427,7 @@ class Dispatcher:
                 with anyio.move_on_after(LONGEST_REST_SECONDS):
                     await self._verdict_ready.wait()
                 continue
-            if self._under_way and len(self._verdicts) < SETTLEMENT_BATCH:
+            if self._places.under_way and len(self._verdicts) < SETTLEMENT_BATCH:
                 await anyio.sleep(SETTLEMENT_LINGER_SECONDS)
             batch = [self._verdicts[place] for place in range(min(len(self._verdicts), SETTLEMENT_BATCH))]
             await self._settle(batch)
@@ -538,10 +496,10 @@ class Dispatcher:
             with anyio.move_on_after(self._admits_from - engine.clock.monotonic()):
                 await self._wake.wait()
             return 0
-        if self._unsettled or self._live_room <= 0:
+        if self._unsettled or self._places.live_room <= 0:
             seconds = LONGEST_REST_SECONDS
         else:
-            if idle_polls == 0 and self._under_way:
+            if idle_polls == 0 and self._places.under_way:
                 with anyio.move_on_after(BUSY_REST_SECONDS):
                     await self._wake.wait()
                     return 0

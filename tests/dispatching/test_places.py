@@ -4,7 +4,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from daemon.dispatcher import LIVE_PLACES, MOST_AHEAD, MOST_UNSETTLED
+from daemon.dispatcher import MOST_UNSETTLED
+from daemon.places import LIVE_PLACES, MOST_AHEAD
 from outbox.vocabulary import Urgency
 from tests.acceptance.running import until
 from tests.dispatching.world import HELD, QUICK, World, claim_of
