@@ -1,8 +1,8 @@
 """Group commit: one call for all who ask while the call before it is under way.
 
-Whoever asks while nothing is under way is served at once, alone. So an idle system pays nothing for it, and a busy one
-makes its batches as large as the database is slow: no pause, no size to tune. Measured with 50 requests in flight, one
-intent each: 1.00 statements an entity alone, 0.04 together.
+Whoever asks while nothing is under way is served at once, with those who ask in the same turn of the loop. So an idle
+system pays nothing for it, and a busy one makes its batches as large as the database is slow: no pause, no size to tune.
+Measured with 50 requests in flight: 1.00 intents committed an entity alone, 0.05 together.
 """
 
 import asyncio
@@ -58,6 +58,13 @@ class Batched(Generic[Asked, Answer]):
 
     async def _lead(self, leader: _Asker[Asked, Answer]) -> Answer:
         self._busy = True
+        try:
+            # Those who were let go by one statement ask the next thing one after the other: they go together.
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._askers.remove(leader)
+            self._hand_on()
+            raise
         batch, self._askers = self._askers[: self._most], self._askers[self._most :]
         try:
             await self._serve(batch)

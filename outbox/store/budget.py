@@ -174,6 +174,8 @@ class SharedBudget:
         self._asking = True
         askers: list[_Asker] = []
         try:
+            # Those who come in the same moment ask with it.
+            await asyncio.sleep(0)
             if not self._slots_open:
                 await self._database.execute(statement("open_slots"), self._parameters)
                 self._slots_open = True
