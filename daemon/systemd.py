@@ -27,7 +27,7 @@ from outbox.wording import moment
 
 NAME = "status"
 
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 15.0
 """Between looks at the database for the status. Both statements are read by key or by the first entries of an index."""
 
 LONGEST_PAUSE_SECONDS = 5.0
