@@ -46,7 +46,9 @@ class ListingStore:
     clock: Clock
 
     def __post_init__(self) -> None:
-        self._looks: dict[tuple[EntityType, float], Batched[Sequence[str], list[Mapping[str, JsonValue]] | None]] = {}
+        self._by_type_and_age: dict[
+            tuple[EntityType, float], Batched[Sequence[str], list[Mapping[str, JsonValue]] | None]
+        ] = {}
 
     async def find(self, listing: UUID, keys: Sequence[str]) -> list[Mapping[str, JsonValue]]:
         """The rows of a listing that are known under one of ``keys``."""
@@ -61,7 +63,7 @@ class ListingStore:
         Nothing is remembered: the database is asked after this was called, whether a listing may be believed and what
         it holds at once. Those who look while a statement is under way share the next.
         """
-        looks = self._looks.setdefault(
+        looks = self._by_type_and_age.setdefault(
             (entity_type, oldest_seconds), Batched(partial(self._look, entity_type, oldest_seconds))
         )
         return await looks.ask(keys)
