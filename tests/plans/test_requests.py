@@ -118,8 +118,8 @@ async def test_twenty_edits_during_a_pause_cost_one_request(
         await host.does("SELECT zoho_outbox_resume()")
         outcomes = await host.sees_everything_finished(1 + edits)
 
-    # An attempt that was on its way when the pause came may end after it with the row as it is then: the edits that it did
-    # not absorb have nothing left to send.
+    # An attempt that was on its way when the pause came may end after it with the row as it is then: the edits that it
+    # did not absorb have nothing left to send.
     assert outcomes.pop("sent") == 2
     assert outcomes.keys() <= {"superseded", "unchanged"}
     assert sum(outcomes.values()) == edits - 1
