@@ -41,8 +41,9 @@ CONNECT_SECONDS = 5.0
 ASKED_TO = 1_000_000_000
 """psycopg's threshold: prepared is what asks for it, and nothing because it is frequent."""
 
-NOT_PREPARED = frozenset({"26000", "42P05"})
-"""States of a statement that another session prepared, or none: a pooler stands between after all."""
+PLAN_LOST = frozenset({"26000", "42P05", "0A000"})
+"""States of a prepared statement that nobody or another session prepared (a pooler stands between after all), or that
+returns another type since (the host altered a column)."""
 
 
 class DatabaseUnavailable(Exception):  # noqa: N818 - a state, not a mistake
@@ -153,10 +154,10 @@ class Database:
             except psycopg.Error as error:
                 if deadline.passed:
                     raise DatabaseUnavailable(f"no answer within {seconds:g} s") from None
-                if error.sqlstate in NOT_PREPARED:
+                if error.sqlstate in PLAN_LOST and connection.prepare_threshold is not None:
                     self._may_prepare = False
                     await self.close()
-                    raise DatabaseUnavailable("prepared statements are lost on the way to the database") from None
+                    raise DatabaseUnavailable("a prepared statement is not valid any more, none is prepared") from None
                 if is_unavailability(error):
                     raise DatabaseUnavailable(_first_line(error)) from None
                 healthy = True

@@ -59,19 +59,15 @@ class Batched(Generic[Asked, Answer]):
 
     async def _lead(self, leader: _Asker[Asked, Answer]) -> Answer:
         self._busy = True
+        batch: list[_Asker[Asked, Answer]] = []
         try:
             # Those who were let go by one statement ask the next thing one after the other: they go together.
             await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            self._askers.remove(leader)
-            self._hand_on()
-            raise
-        batch, self._askers = self._askers[: self._most], self._askers[self._most :]
-        try:
+            batch, self._askers = self._askers[: self._most], self._askers[self._most :]
             await self._serve(batch)
         except BaseException:
             # Cancelled: what came of the call nobody knows. The others ask again, with the next.
-            self._askers = [asker for asker in batch if asker is not leader and not asker.turn.done()] + self._askers
+            self._askers = [asker for asker in (*batch, *self._askers) if asker is not leader]
             raise
         finally:
             self._hand_on()

@@ -183,3 +183,21 @@ async def test_where_a_prepared_statement_is_lost_all_the_same_none_is_prepared_
         assert await database.row(PREPARED) == {"statements": 0}
     finally:
         await database.close()
+
+
+async def test_it_goes_on_where_the_host_alters_a_column_that_a_prepared_statement_returns(
+    host: Host, zoho: RunningSimulator, start_daemon: Start
+) -> None:
+    daemon = start_daemon(environment(host.database, zoho))
+    for number in range(3):
+        await is_sent(host, number)
+    # As a migration of the host's does it: PostgreSQL refuses where a trigger names the column.
+    host.interfere(
+        "BEGIN;"
+        " DROP TRIGGER zoho_outbox_updated ON public.customers;"
+        " ALTER TABLE public.customers ALTER COLUMN phone TYPE varchar(77);"
+        " COMMIT"
+    )
+    for number in range(3, 6):
+        await is_sent(host, number)
+    assert loud(daemon) == []
