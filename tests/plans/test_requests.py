@@ -37,7 +37,9 @@ class Host:
     async def sees(self, condition: str) -> None:
         """Waits until a query says true."""
         async with asyncio.timeout(SETTLE_SECONDS):
-            while await (await self._connection.execute(condition.encode())).fetchone() != (True,):
+            while True:
+                if await (await self._connection.execute(condition.encode())).fetchone() == (True,):
+                    return
                 await asyncio.sleep(0.02)
 
     async def adds_customers(self, count: int) -> None:
