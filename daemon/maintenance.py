@@ -36,9 +36,9 @@ async def keep_alive(
 
 
 async def maintain(engine: Engine, dispatcher: Dispatcher, supervisor: Supervisor) -> None:
-    """One round every few seconds; pruning every hour."""
+    """One round every few seconds; every hour a pruning, which goes on from round to round until it is through."""
     log = structlog.get_logger()
-    pruner = Pruner(engine.database, engine.settings.outbox_retention_days)
+    pruner = Pruner(engine.database, engine.settings.outbox_retention_days, engine.clock)
     next_prune = engine.clock.monotonic()
     while True:
         for row in await engine.store.reclaim():
@@ -53,18 +53,9 @@ async def maintain(engine: Engine, dispatcher: Dispatcher, supervisor: Superviso
         await engine.store.write_back()
         if await engine.store.wake(None) + await engine.store.wake_published():
             dispatcher.wake()
-        if engine.clock.monotonic() >= next_prune:
+        if engine.clock.monotonic() >= next_prune and await pruner.portion():
             next_prune = engine.clock.monotonic() + PRUNE_SECONDS
-            await _prune(pruner, supervisor)
+            if pruner.deleted.entries or pruner.deleted.log_rows:
+                log.info(Event.PAST_PRUNED, entries=pruner.deleted.entries, log_rows=pruner.deleted.log_rows)
         supervisor.progress(MAINTENANCE)
         await anyio.sleep(ROUND_SECONDS)
-
-
-async def _prune(pruner: Pruner, supervisor: Supervisor) -> None:
-    while await pruner.prune_entries() is not None:
-        supervisor.progress(MAINTENANCE)
-    while await pruner.prune_logs():
-        supervisor.progress(MAINTENANCE)
-    await pruner.prune_counters()
-    await pruner.prune_listings()
-    await pruner.prune_reconciliations()

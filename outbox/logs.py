@@ -113,6 +113,9 @@ class Event(StrEnum):
     LISTENER_HEARS = "listener.hears"
     """info: a notification made the round trip."""
 
+    PAST_PRUNED = "past.pruned"
+    """info: finished entries and log rows past OUTBOX_RETENTION_DAYS were deleted; ``entries``, ``log_rows``."""
+
     LOOP_FAILING = "loop.failing"
     """error: a loop of the daemon failed and will be started again; once per change of state."""
     LOOP_RECOVERED = "loop.recovered"

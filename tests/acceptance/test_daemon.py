@@ -424,3 +424,18 @@ class _clone_of:  # noqa: N801 - reads as a sentence
     def __exit__(self, *_: object) -> None:
         with psycopg.connect(self._original.server.dsn(), autocommit=True) as connection:
             connection.execute(f'DROP DATABASE "{self._clone.name}" WITH (FORCE)'.encode())
+
+
+async def test_what_was_deleted_past_the_retention_is_said(
+    host: Host, zoho: RunningSimulator, start_daemon: Start
+) -> None:
+    host.interfere(
+        """
+        INSERT INTO public.zoho_outbox (entity_type, entity_id, status, outcome, admitted, created_at, finished_at)
+        VALUES ('customer', gen_random_uuid(), 'done', 'sent', true, now() - interval '91 days', now() - interval '91 days')
+        """
+    )
+    daemon = start_daemon(environment(host.database, zoho))
+    await daemon.says("past.pruned")
+    (said,) = daemon.events("past.pruned")
+    assert (said["level"], said["entries"], said["log_rows"]) == ("info", 1, 0)

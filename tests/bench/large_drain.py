@@ -44,6 +44,7 @@ HOW_TO_READ = (
     "during the drain (pg_stat_statements)."
 )
 
+# Within the retention: what is older is deleted meanwhile, and its cost would be counted here.
 _HISTORY = """
 ALTER TABLE public.customers DISABLE TRIGGER zoho_outbox_inserted;
 CREATE FUNCTION pg_temp.entity(number bigint) RETURNS uuid LANGUAGE sql IMMUTABLE RETURN md5('old ' || number)::uuid;
@@ -53,15 +54,15 @@ INSERT INTO public.customers (
 )
 SELECT
     pg_temp.entity(number), 'Anna', 'Meadow', 'old-' || number || '@example.com', '+27 21 555 0101', 'OLD-' || number,
-    (4600000000000000 + number)::text, 'synced', now() - interval '200 days' + number * interval '10 seconds'
+    (4600000000000000 + number)::text, 'synced', now() - interval '80 days' + number * interval '6 seconds'
 FROM generate_series(1, {rows}) AS number;
 INSERT INTO public.zoho_outbox (
     entity_type, entity_id, status, outcome, admitted, change, attempts, revision, created_at, finished_at, zoho_id
 )
 SELECT
     'customer', pg_temp.entity(number), 'done', 'sent', true, 'inserted', 1, 3,
-    now() - interval '200 days' + number * interval '10 seconds',
-    now() - interval '200 days' + number * interval '10 seconds', (4600000000000000 + number)::text
+    now() - interval '80 days' + number * interval '6 seconds',
+    now() - interval '80 days' + number * interval '6 seconds', (4600000000000000 + number)::text
 FROM generate_series(1, {rows}) AS number;
 INSERT INTO zoho_outbox_private.entity_state (
     entity_type, entity_id, phase, due_at, born_here, zoho_id, sent_hash, sent_at, intents, intent_keys, shown_status
@@ -76,7 +77,7 @@ INSERT INTO public.zoho_sync_logs (
 )
 SELECT
     'customer', pg_temp.entity(number), 'Contacts', (4600000000000000 + number)::text, 'success', 1,
-    now() - interval '200 days' + number * interval '10 seconds', 120, 1, number
+    now() - interval '80 days' + number * interval '6 seconds', 120, 1, number
 FROM generate_series(1, {rows}) AS number;
 ALTER TABLE public.customers ENABLE ALWAYS TRIGGER zoho_outbox_inserted;
 """

@@ -131,6 +131,7 @@ def _intend(count: int) -> dict[str, Any]:
     }
 
 
+FIRST_LOG = {"after": "-infinity", "after_id": UUID(int=0)}
 SETTLE = {"entity_type": "customer"}
 ADMIT = {"oldest": 1000, "newest": NEWEST_ADMITTED, "bulk_threshold": BULK_THRESHOLD}
 WRITE_BACK = {"entity_type": "customer", "entity_ids": _ids("unwritten", 100)}
@@ -163,6 +164,6 @@ CASES = (
     Case("owner of a record", _plain("owner_of_record"), {"zoho_id": zoho_id(1), "entity_type": "customer"}, 10),
     Case("prune 1000 entries", _plain("prune_entries"), _prune(90), 10_500, thousands=True),
     Case("prune entries, none is old", _plain("prune_entries"), _prune(3650), 60),
-    Case("prune 1000 logs", _plain("prune_logs"), {"batch": 1000, "days": 90}, 9_000, thousands=True),
-    Case("prune logs, none is old", _plain("prune_logs"), {"batch": 1000, "days": 3650}, 60),
+    Case("prune 1000 logs", _plain("prune_logs"), _prune(90) | FIRST_LOG, 9_000, thousands=True),
+    Case("prune logs, none is old", _plain("prune_logs"), _prune(3650) | FIRST_LOG, 60),
 )
