@@ -432,7 +432,8 @@ async def test_what_was_deleted_past_the_retention_is_said(
     host.interfere(
         """
         INSERT INTO public.zoho_outbox (entity_type, entity_id, status, outcome, admitted, created_at, finished_at)
-        VALUES ('customer', gen_random_uuid(), 'done', 'sent', true, now() - interval '91 days', now() - interval '91 days')
+        SELECT 'customer', gen_random_uuid(), 'done', 'sent', true, long_ago, long_ago
+        FROM (SELECT now() - interval '91 days' AS long_ago) AS moment
         """
     )
     daemon = start_daemon(environment(host.database, zoho))
