@@ -309,6 +309,13 @@ class Dispatcher:
         self.meter.claimed(taken)
         for claim in taken:
             self._held[claim.lease.token] = claim
+            self._log.debug(
+                Event.ENTRY_CLAIMED,
+                entity_type=claim.entity_type,
+                entity_id=str(claim.entity_id),
+                attempt=claim.attempts,
+                entries=claim.entries,
+            )
         return taken
 
     def _least_urgent(self) -> Urgency:
@@ -555,7 +562,7 @@ class Dispatcher:
                     Event.ENTRY_RETRIED, **facts, reason=error, next_attempt_in_seconds=round(verdict.due_in, 1)
                 )
             case EntryStatus.PENDING | EntryStatus.PROCESSING:
-                self._log.debug(Event.ENTRY_CLAIMED, **facts, returned=True)
+                self._log.debug(Event.ENTRY_RETURNED, **facts, reason=error)
 
 
 def _facts(ended: Ended) -> dict[str, Any]:

@@ -150,10 +150,7 @@ def page() -> str:
         "| event | level | meaning |",
         "|---|---|---|",
     ]
-    really = written()
-    for note in events():
-        rest = "" if note.event in really or note.event is Event.LIBRARY_MESSAGE else " (not written by this version)"
-        lines.append(f"| `{note.event}` | {note.level} | {note.meaning}{rest} |")
+    lines += [f"| `{note.event}` | {note.level} | {note.meaning} |" for note in events()]
     lines += ["", "## Settings", ""]
     lines += [
         "From `/etc/zoho-outbox/zoho-outbox.env`; the example file holds the same. Secrets are files in",

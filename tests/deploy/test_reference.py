@@ -15,7 +15,7 @@ from daemon.command_line import app
 from outbox.logs import Event
 from outbox.simulator import RunningSimulator
 from tests.acceptance.running import QUICK, ROOT
-from tests.deploy.reference import EXITS, LEVELS, PAGE, events, levels_used, page
+from tests.deploy.reference import EXITS, LEVELS, PAGE, events, levels_used, page, written
 from tests.deploy.sample import sample_database
 from tests.deploy.shapes import SHAPES, untold
 from tests.host.databases import Database, Databases
@@ -50,6 +50,11 @@ def test_every_event_says_its_level_and_what_it_means() -> None:
     assert [note.event for note in events()] == list(Event)
     odd = [note for note in events() if note.level not in LEVELS or len(note.meaning) < 10]
     assert [note.event for note in odd] == [Event.LIBRARY_MESSAGE]
+
+
+def test_every_event_is_written_by_somebody() -> None:
+    # Of the log itself, which passes on what libraries say.
+    assert set(Event) - written() <= {Event.LIBRARY_MESSAGE}
 
 
 def test_every_event_is_written_at_the_level_that_is_told() -> None:
