@@ -38,8 +38,8 @@ class Event(StrEnum):
     ENTRY_CLAIMED = "entry.claimed"
     """debug: an entity's pending entries were absorbed into one attempt; how many: ``entries``."""
     ENTRY_RETURNED = "entry.returned"
-    """debug: a claim was given back without a verdict: the daemon stops, the organisation does not run, the database was
-    away, the lease was too short for another request; ``reason`` where more is to be said."""
+    """debug: a claim was given back without a verdict: the daemon stops, the organisation does not run, the database
+    was away, the lease was too short for another request; ``reason`` where more is to be said."""
     ENTRY_SENT = "entry.sent"
     """info: Zoho holds the row as it stands; ``zoho_id``, ``milliseconds``, ``api_calls``; where Zoho showed what it
     comes to, ``verified_total``: true, or false with the difference in ``off_by`` (at most 0.05, else it is dead)."""
