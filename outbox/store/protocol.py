@@ -117,6 +117,7 @@ an operator holds a state    (skipping, in a transaction left open): that entity
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -127,7 +128,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from outbox.clock import Clock
-from outbox.database import Database, Row
+from outbox.database import Database, DatabaseUnavailable, Row
 from outbox.database.batching import Batched
 from outbox.host_tables import HOST_TABLES
 from outbox.masking import storable
@@ -669,7 +670,10 @@ class OutboxStore:
             by_type.setdefault(verdict.claim.entity_type, []).append(verdict)
         parts = [await self._settle_group(entity_type, group) for entity_type, group in by_type.items()]
         settlement = _together(parts)
-        await self._wake_after(settlement.accepted)
+        # It is committed: said to have failed, it would be settled again, be refused, and be sent once more. Whom this
+        # does not wake, the sweep does.
+        with suppress(DatabaseUnavailable):
+            await self._wake_after(settlement.accepted)
         return settlement
 
     async def _wake_after(self, accepted: Sequence[Verdict]) -> None:

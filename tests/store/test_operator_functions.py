@@ -361,6 +361,36 @@ async def test_a_wake_up_passes_by_a_child_that_is_being_set_aside(host: Host, s
     assert await claim_all(store) == []
 
 
+async def test_a_package_that_is_published_passes_by_a_child_that_is_being_set_aside(
+    host: Host, store: OutboxStore
+) -> None:
+    package = uuid4()
+    children = host.add_customers(2)
+    for claim in await claim_all(store):
+        wait = protocol.Wait(Awaited.PACKAGE, package, enqueue=False)
+        await store.settle([protocol.waiting(claim, wait, "package", read_zoho_id=None)])
+    # As it is when it was being published while they began to wait: no trigger wakes them.
+    host.interfere("ALTER TABLE public.product_integrations DISABLE TRIGGER USER")
+    host.interfere(
+        """
+        WITH package AS (
+            INSERT INTO public.service_packages (id, name, sku, service_type, speed_down, speed_up, price)
+            VALUES (%s, 'Fibre 100', 'FIBRE-100', 'fibre', 100, 100, 799)
+            RETURNING id
+        )
+        INSERT INTO public.product_integrations (service_package_id, sync_status)
+        SELECT package.id, 'ok' FROM package
+        """,
+        [package],
+    )
+    with left_open(host, SKIP, newest(host, children[0]), WHY) as operator:
+        assert await store.wake_published() == 1
+        operator.rollback()
+    assert host.state(children[0])["phase"] == "waiting"
+    assert host.state(children[1])["phase"] == "ready"
+    assert await store.wake_published() == 1
+
+
 async def test_a_wake_up_that_passed_by_is_made_up_for_where_the_skip_is_taken_back(
     host: Host, store: OutboxStore
 ) -> None:

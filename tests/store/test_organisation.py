@@ -14,6 +14,7 @@ from outbox.store.organisation import BREAKER_OPENS_AT, OrganisationStore
 from outbox.vocabulary import FailureClass, OrganisationState
 from outbox.zoho.failures import Failure, FailureKind
 from outbox.zoho.ports import SendingStopped
+from tests.migration.migrated import OPERATOR
 from tests.store.host import Host
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +88,18 @@ async def test_a_replica_that_was_well_a_moment_ago_ends_an_outage_that_another_
     assert (await well.now()).may_try
     await well.answered()
     assert (await well.now()).state is OrganisationState.RUNNING
+
+
+async def test_a_pause_in_a_transaction_that_is_left_open_holds_up_no_good_reply(
+    host: Host, organisation: OrganisationStore
+) -> None:
+    with host.transaction(OPERATOR) as operator:
+        operator.execute("SELECT public.zoho_outbox_pause('lunch')")
+        await organisation.answered()
+        operator.rollback()
+    assert host.value("SELECT last_good_reply_at FROM zoho_outbox_private.organisation") is None
+    await organisation.answered()
+    assert host.value("SELECT last_good_reply_at FROM zoho_outbox_private.organisation") is not None
 
 
 async def test_a_refusal_of_one_row_is_no_trouble_of_the_organisation(organisation: OrganisationStore) -> None:

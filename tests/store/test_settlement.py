@@ -1,13 +1,13 @@
 """Settlement: how each verdict shows on entry, state row, host row and log (interface.md, What the table shows)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import anyio
 import pytest
 
-from outbox.database import Database
+from outbox.database import Database, DatabaseUnavailable
 from outbox.store import protocol
 from outbox.store.protocol import AttemptLog, Claim, Fate, OutboxStore, Verdict
 from outbox.vocabulary import Awaited, FailureClass, LogStatus, Outcome, Phase
@@ -597,3 +597,21 @@ def _refuse_writes_to(host: Host, customer: UUID) -> None:
         f"CREATE TRIGGER refuse BEFORE UPDATE ON public.customers FOR EACH ROW "
         f"WHEN (NEW.id = '{customer}') EXECUTE FUNCTION public.refuse()"
     )
+
+
+class _NobodyIsWoken(OutboxStore):
+    """The database goes away between a settlement's commit and its wake-ups."""
+
+    async def wake(self, parents: Sequence[UUID] | None) -> int:
+        raise DatabaseUnavailable("gone")
+
+
+async def test_a_settlement_stands_where_nobody_could_be_woken_after_it(
+    host: Host, store: OutboxStore, database: Database
+) -> None:
+    customer = host.add_customer()
+    alone = _NobodyIsWoken(database, store.session, store.clock, LEASE_SECONDS)
+    claim = await claim_one(store)
+    settlement = await alone.settle([sent(claim)])
+    assert [verdict.claim for verdict in settlement.accepted] == [claim]
+    assert len(host.entries(customer)) == 1

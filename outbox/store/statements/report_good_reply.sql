@@ -1,5 +1,6 @@
 -- Zoho answered well: an outage or a refusal is over. Locks and writes only where that says something new, or once a
--- minute; each attempt asks, because another replica may have reported an outage a moment ago.
+-- minute; each attempt asks, because another replica may have reported an outage a moment ago. Who finds the row held (a
+-- pause in a transaction that is left open) leaves it to the next attempt.
 WITH earlier AS MATERIALIZED (
     SELECT
         organisation.broken_at,
@@ -14,7 +15,7 @@ WITH earlier AS MATERIALIZED (
         OR organisation.last_good_reply_at IS NULL
         OR organisation.last_good_reply_at < clock_timestamp() - interval '1 minute'
     LIMIT 1
-    FOR UPDATE OF organisation
+    FOR UPDATE OF organisation SKIP LOCKED
 )
 UPDATE zoho_outbox_private.organisation AS organisation
 SET
