@@ -48,8 +48,8 @@ SETTLING = "settlement"
 ADMISSION_BATCH = 500
 PROMOTION_BATCH = 250
 ADMISSION_SHARE = 1 / 3
-"""Of the loop's time, while there is more to admit and enough to claim. A thousand entries and a thousand promotions
-take half a second (of a million): before each claim, a live change that rings stands behind that every time."""
+"""Of the loop's time, while there is more to admit and enough to claim. With both before each claim, a live change that
+rings would stand behind a batch of both every time (1,000 and 1,000 of a million: half a second)."""
 
 SETTLEMENT_BATCH = 200
 SETTLEMENT_LINGER_SECONDS = 0.05
@@ -57,7 +57,8 @@ SETTLEMENT_LINGER_SECONDS = 0.05
 
 MOST_UNSETTLED = SETTLEMENT_BATCH
 """Beyond that nothing is claimed: settlement does not keep up, or the database is away. What is in hand when the
-process is killed must be looked up, and is sent alone: so no more than that."""
+process is killed must be looked up, and is sent alone: so no more than that, beside the places and what is claimed ahead.
+"""
 
 GIVE_WAY_SECONDS = 0.005
 """After a claim that left nothing due: what was claimed asks for its permission before the loop goes on."""
@@ -416,7 +417,8 @@ class Dispatcher:
     def _heed(self, stop: SendingStopped, urgency: Urgency) -> None:
         """Claims nothing of this urgency while it would only be sent away again; asks anew within a minute."""
         if stop.state is not OrganisationState.THROTTLED:
-            return  # The organisation's own state is read before every claim, and its end rings the bell.
+            # No claim before the organisation was asked again. A resume rings; other ends are found by polling.
+            return
         clock = self._engine.clock
         wait = (stop.until - clock.now(UTC)).total_seconds() if stop.until is not None else LONGEST_STOP_SECONDS
         again = clock.monotonic() + min(max(wait, 1.0), LONGEST_STOP_SECONDS)
@@ -537,7 +539,9 @@ class Dispatcher:
             if id(ended.verdict) in refused:
                 self.meter.refused(ended)
                 self._log.warning(
-                    Event.ACKNOWLEDGEMENT_REFUSED, **_facts(ended), advice="its lease was taken over; it is sent again"
+                    Event.ACKNOWLEDGEMENT_REFUSED,
+                    **_facts(ended),
+                    advice="its lease was taken over; where something was sent, it is sent again",
                 )
             else:
                 self.meter.settled(ended)
@@ -562,7 +566,7 @@ class Dispatcher:
                     Event.ENTRY_RETRIED, **facts, reason=error, next_attempt_in_seconds=round(verdict.due_in, 1)
                 )
             case EntryStatus.PENDING | EntryStatus.PROCESSING:
-                self._log.debug(Event.ENTRY_RETURNED, **facts, reason=error)
+                self._log.debug(Event.ENTRY_RETURNED, **facts)
 
 
 def _facts(ended: Ended) -> dict[str, Any]:

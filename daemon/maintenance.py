@@ -29,7 +29,7 @@ WRITE_BACK_SECONDS = 2.0
 async def keep_alive(
     engine: Engine, dispatcher: Dispatcher, supervisor: Supervisor, listening: Callable[[], bool]
 ) -> None:
-    """Renews the leases that are held, three times within each, and says that this process lives."""
+    """Renews the leases that are held, every ten seconds and three times within each at least; says that we live."""
     lease, request = engine.settings.outbox_lease_seconds, engine.settings.zoho_request_timeout_seconds
     # Often enough that a lease always has room for another request, also where it is hardly longer than one.
     pause = max(0.5, min(lease / 3, ROUND_SECONDS, (lease - request) / 3))
@@ -41,7 +41,7 @@ async def keep_alive(
 
 
 async def maintain(engine: Engine, dispatcher: Dispatcher, supervisor: Supervisor) -> None:
-    """One round every few seconds; every hour a pruning, which goes on from round to round until it is through."""
+    """One round every ten seconds; every hour a pruning, which goes on from round to round until it is through."""
     log = structlog.get_logger()
     pruner = Pruner(engine.database, engine.settings.outbox_retention_days, engine.clock)
     next_prune = engine.clock.monotonic()

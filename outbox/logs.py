@@ -25,7 +25,7 @@ class Event(StrEnum):
     """Stable names of what the log reports. Scripts and alerts may rely on them."""
 
     DAEMON_STARTED = "daemon.started"
-    """info: configuration, database and organisation are verified; claiming begins."""
+    """info: settings and database are verified; claiming begins after ``organisation.verified``."""
     DAEMON_REFUSED = "daemon.refused"
     """error: start-up found something that a person must mend first; ``reason`` says what."""
     SCHEMA_OUTDATED = "schema.outdated"
@@ -39,12 +39,12 @@ class Event(StrEnum):
     """debug: an entity's pending entries were absorbed into one attempt; how many: ``entries``."""
     ENTRY_RETURNED = "entry.returned"
     """debug: a claim was given back without a verdict: the daemon stops, the organisation does not run, the database
-    was away, the lease was too short for another request; ``reason`` where more is to be said."""
+    was away, the lease was too short for another request."""
     ENTRY_SENT = "entry.sent"
     """info: Zoho holds the row as it stands; ``zoho_id``, ``milliseconds``, ``api_calls``; where Zoho showed what it
     comes to, ``verified_total``: true, or false with the difference in ``off_by`` (at most 0.05, else it is dead)."""
     ENTRY_UNCHANGED = "entry.unchanged"
-    """info: what would be sent is what was sent last; no request was made."""
+    """info: Zoho holds the row as it stands already; nothing was written there."""
     ENTRY_RETRIED = "entry.retried"
     """warning: the attempt failed (``reason``) and will be made again in ``next_attempt_in_seconds``."""
     ENTRY_ADOPTED = "entry.adopted"
@@ -61,9 +61,10 @@ class Event(StrEnum):
     LEASE_TAKEN_OVER = "lease.taken_over"
     """warning: another worker's lease had ended; its attempt is recorded as "fate unknown"."""
     ACKNOWLEDGEMENT_REFUSED = "acknowledgement.refused"
-    """warning: the token was no longer ours; the entity is enqueued again."""
+    """warning: the token was no longer ours; where something had been sent, the entity is enqueued again."""
     LOG_ROW_LOST = "log_row.lost"
-    """error: the acknowledgement was recorded without its row in zoho_sync_logs."""
+    """error: an attempt was settled without its log row or its status columns, or could not be settled at all and is
+    left to its lease; ``reason`` says which."""
 
     ORGANISATION_VERIFIED = "organisation.verified"
     """info: the organisation exists, and its currency is ours; ``remarks`` lists what differs."""
@@ -78,9 +79,9 @@ class Event(StrEnum):
     ORGANISATION_BROKEN = "organisation.broken"
     """warning: Zoho is unwell; single probes until it answers."""
     ORGANISATION_FORBIDDEN = "organisation.forbidden"
-    """error: token, scope or organisation was refused; a person must act, ``advice`` says how."""
+    """error: token, scope or organisation was refused; a person must act, ``reason`` says how."""
     BUDGET_SPENT = "budget.spent"
-    """warning: the day's share of an urgency is used up until ``until``."""
+    """warning: a day's share, or the tokens of ten minutes, is used up until ``until``; ``reason`` says which."""
     BUDGET_OPEN = "budget.open"
     """info: what was used up (``after`` says what) is open again."""
 

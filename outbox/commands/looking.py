@@ -13,8 +13,8 @@ LEAST_SECONDS = 0.5
 MOST_SECONDS = 10.0
 
 TIMES_AS_LONG = 20
-"""A pause, as what the look before it took: looks have a twentieth of the time, until near the end; more only where one
-takes so long that the progress shown would stand still for more than MOST_SECONDS."""
+"""A pause is so many times as long as the look before it took: looks have a twentieth of the time until near the end,
+and more only where MOST_SECONDS cuts the pause."""
 
 
 class Looks:

@@ -34,7 +34,8 @@ Connection = psycopg.AsyncConnection[Row]
 Query = LiteralString | bytes | sql.SQL | sql.Composed
 
 DEADLINE_SECONDS = 10.0
-"""Bound of one call, so also of how long a frozen connection goes unnoticed."""
+"""Bound of one call, where the caller names no other (admission 30, readings of commands 60): so also of how long a
+frozen connection goes unnoticed."""
 
 CONNECT_SECONDS = 5.0
 

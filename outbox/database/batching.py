@@ -1,9 +1,9 @@
 """Group commit: one call for all who ask while the call before it is under way.
 
 Whoever asks while nothing is under way is served at once, with those who ask in the same turn of the loop. So an idle
-system pays nothing for it, and a busy one makes its batches as large as the database is slow: no pause, no size to
-tune.
-Measured with 50 requests in flight: 1.00 intents committed an entity alone, 0.05 together.
+system pays nothing for it, and a busy one makes its batches as large as the database is slow: no pause, and no size to
+tune (:data:`MOST_AT_ONCE` only bounds a statement).
+Measured with 50 requests in flight: 1.00 statements an entity for its intent alone, 0.05 together.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What keeps the tables small: finished entries, logs and counters past the retention.
+"""What keeps the tables small: finished entries, logs, counters, listings and comparisons go when their time is over.
 
 A large past (a retention that was shortened, the first run beside an old log) is deleted by portions, between rounds of
 maintenance: a million entries and their logs take more than a minute, and for so long no lease would be taken over,

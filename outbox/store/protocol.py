@@ -28,17 +28,21 @@ The phases of an entity
     │  scheduled ───┤    take-over   │     └──────────────▶ dead        needs a person or an edit
     │  waiting ─────┤◀───────────────┘
     │   wake-up     │     of an expired lease
-    └── idle, dead ─┘  admission of a new entry makes any of them ready; a leased one is marked
-                       ``arrived_since_claim`` and becomes ready when it is settled
+    └── idle, dead ─┘  admission of a new entry makes any of them ready (a scheduled one only where a trigger
+                       or an operator wrote the entry); a leased one is marked ``arrived_since_claim`` and
+                       becomes ready when it is settled
 
+    leased ─▶ ready: given back untouched (for some seconds: scheduled)
     dead, waiting ─▶ idle: an operator sets it aside (``zoho_outbox_skip``)
+    any but leased ─▶ leased: a person asks for this one (``sync``)
 
 *Admission* (``admit_entries.sql``) folds new entries into state rows. *Promotion* (``promote_due.sql``) moves
 entities whose pause is over into the claim's order, so that the claim's index holds only what is due: with future
 rows in it, each claim would read past all of them. *Claim* (``claim_entities.sql``, ``stamp_entries.sql``) takes a
 lease with a fresh token, counts the attempt, and absorbs every open entry. *Settlement* (``settle_claims.sql``)
-ends the lease. None of them waits for a lock that an application or an operator can hold: SKIP LOCKED everywhere,
-and what was skipped is found again.
+ends the lease. None of them waits for a lock that an application or an operator can hold: what others may hold is
+taken with SKIP LOCKED, and what was skipped is found again. Settlement locks states that its process has leased, which
+nobody else may.
 
 Who may do what
 ---------------
@@ -71,8 +75,9 @@ Before a create leaves, the intent is committed (``commit_intent.sql``; those of
 same moment with it), and from then on ``fate_unknown_at`` is set. Settlement clears it, where the answer was clear.
 Whoever finds it set looks in Zoho before creating: one exact hit is adopted, several are a dead letter, and only two
 clean looks, ``OUTBOX_AMBIGUOUS_RECHECK_SECONDS`` apart, allow another create. A first create goes without a look only
-where the row was inserted after installation (``born_here``), no intent was ever committed, no operator asked for it,
-and the organisation is not look-first.
+where the row was inserted after installation (``born_here``), no intent was ever committed, its id was not cleared by
+hand, no absorbed entry asks to send all the same (an operator's, a comparison's, a resend), and the database is not
+look-first.
 
 A record that is found is claimed for the entity (``own_record.sql``) before anything is written to it: one record, one
 row. An id that was cleared by hand is looked at itself before anything is created in its place.
