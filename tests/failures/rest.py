@@ -14,5 +14,9 @@ def unfinished(host: Host) -> list[dict[str, object]]:
 
 
 async def all_synced(host: Host, *, seconds: float = 60.0) -> None:
-    """Waits until every customer is synced and nothing is open."""
-    await until(lambda: not unfinished(host), seconds=seconds, what="everything is synced and at rest")
+    """Waits until every customer is synced and nothing is open. Raises ``TimeoutError`` with what is."""
+    try:
+        await until(lambda: not unfinished(host), seconds=seconds, what="everything is synced and at rest")
+    except TimeoutError as late:
+        open_yet = "\n".join(map(str, unfinished(host)))
+        raise TimeoutError(f"{late}:\n{open_yet}") from None

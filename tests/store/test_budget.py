@@ -99,6 +99,16 @@ class TestMinute:
         granted = [(await ask(database, seconds_apart=3600.0, max_concurrency=4))["granted"] for _ in range(3)]
         assert granted == [True, False, False]
 
+    @pytest.mark.parametrize("per_minute", [7, 60, 95, 100, 900, 1234])
+    async def test_no_rate_is_stuck_after_a_clock_was_put_back(
+        self, host: Host, database: Database, per_minute: int
+    ) -> None:
+        # Where the seconds between two requests are no round number of microseconds, the one token was lost in rounding.
+        host.interfere(
+            "UPDATE zoho_outbox_private.request_budget SET next_free_at = clock_timestamp() + interval '1 hour'"
+        )
+        assert (await ask(database, seconds_apart=60 / per_minute))["granted"] == 1
+
     async def test_twenty_at_once_are_not_granted_more_than_the_bucket_holds(self, database: Database) -> None:
         answers: list[Row] = []
 

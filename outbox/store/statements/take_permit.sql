@@ -90,10 +90,14 @@ gate AS MATERIALIZED (
         CASE
             WHEN %(seconds_apart)s <= 0 THEN cardinality(%(permits)s::uuid[])
             WHEN clock.next_free_at > clock.now + make_interval(secs => %(seconds_apart)s * (%(burst)s - 1)) THEN 0
-            ELSE 1 + floor(
-                EXTRACT(EPOCH FROM clock.now - greatest(clock.next_free_at, clock.now)) / nullif(%(seconds_apart)s, 0)
-                    + (%(burst)s - 1)
-            )::integer
+            -- One at least, it says above: a quotient of what was rounded to microseconds may lie below a whole number.
+            ELSE greatest(
+                1,
+                1 + floor(
+                    EXTRACT(EPOCH FROM clock.now - greatest(clock.next_free_at, clock.now)) / nullif(%(seconds_apart)s, 0)
+                        + (%(burst)s - 1)
+                )::integer
+            )
         END AS tokens,
         -- Of the day, for this urgency.
         CASE
