@@ -3,6 +3,7 @@
 Written by SQL and not by the protocol: the state rows, entries and log rows that the protocol would leave behind.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -246,10 +247,22 @@ class Installation:
             [hits, seconds_ago],
         )
 
+    def _wait_for_whoever_is_older(self) -> None:
+        """Transactions of other tests' databases, begun before now: a snapshot is as old as they are."""
+        deadline = time.monotonic() + 60
+        with psycopg.connect(self.database.superuser_dsn, autocommit=True) as connection:
+            (here,) = connection.execute("SELECT pg_current_xact_id()::text").fetchone() or ("",)
+            still = "SELECT pg_snapshot_xmin(pg_current_snapshot()) < %s::xid8"
+            while connection.execute(still, [here]).fetchone() == (True,):
+                if time.monotonic() > deadline:
+                    raise TimeoutError("a transaction of another database has been open for a minute")
+                time.sleep(0.05)
+
     @contextmanager
     def old_snapshot(self, application: str = "reporting") -> Iterator[psycopg.Connection[Any]]:
         """Somebody's open transaction, of the host's owner."""
         with psycopg.connect(self.database.dsn(), application_name=application) as connection:
+            self._wait_for_whoever_is_older()
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             connection.execute("SELECT count(*) FROM pg_class")
             yield connection
