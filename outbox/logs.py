@@ -157,6 +157,8 @@ _SECRET_KEYS = frozenset(
 # The scheme words of an Authorization header, and the shape of Zoho's tokens (sheet 1.1: 1000.x.y).
 _CREDENTIALS = r"(?i:Zoho-oauthtoken|Bearer)\s+[^\s\"'\\,;]+|\b1000\.[0-9a-f]{16,}\.[0-9a-f]{16,}\b"
 _SHORTEST_SECRET = 6
+_MOST_PASSING = 300
+"""Texts: a secret has up to three."""
 
 
 class Redactor:
@@ -167,24 +169,28 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: dict[str, None] = {}
-        self._pattern = re.compile(_CREDENTIALS)
-        self.register(*secrets)
+        """``secrets`` are known as long as the process lives."""
+        self._settled = _forms(secrets)
+        self._passing: dict[str, None] = {}
+        """Those that came into being later, the oldest first."""
+        self._pattern = self._made()
 
     def __repr__(self) -> str:
-        return f"<Redactor of {len(self._secrets)} secrets>"
+        return f"<Redactor of {len(self._settled) + len(self._passing)} secrets>"
 
     def register(self, *secrets: str) -> None:
-        """Adds secret values, plain and as they look inside JSON text. The newest 100 are kept."""
-        for secret in secrets:
-            if len(secret) >= _SHORTEST_SECRET:
-                for form in (secret, json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]):
-                    self._secrets.pop(form, None)
-                    self._secrets[form] = None
-        while len(self._secrets) > 300:
-            del self._secrets[next(iter(self._secrets))]
-        known = sorted(self._secrets, key=len, reverse=True)  # the longest first: one may contain another
-        self._pattern = re.compile("|".join([*map(re.escape, known), _CREDENTIALS]))
+        """Adds secret values, plain and as they look inside JSON text. The newest 100 of these are kept."""
+        for form in _forms(secrets):
+            self._passing.pop(form, None)
+            self._passing[form] = None
+        while len(self._passing) > _MOST_PASSING:
+            del self._passing[next(iter(self._passing))]
+        self._pattern = self._made()
+
+    def _made(self) -> re.Pattern[str]:
+        # The longest first: one may contain another.
+        known = sorted({**self._settled, **self._passing}, key=len, reverse=True)
+        return re.compile("|".join([*map(re.escape, known), _CREDENTIALS]))
 
     def text(self, text: str) -> str:
         """``text`` with every secret blanked."""
@@ -200,6 +206,15 @@ class Redactor:
         if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
             return [self.value(item) for item in value]
         return value
+
+
+def _forms(secrets: Iterable[str]) -> dict[str, None]:
+    return {
+        form: None
+        for secret in secrets
+        if len(secret) >= _SHORTEST_SECRET
+        for form in (secret, json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
+    }
 
 
 class _RedactingRenderer:

@@ -218,3 +218,12 @@ def test_elsewhere_they_do_not() -> None:
         assert not is_journal(nothing, {"JOURNAL_STREAM": "8:1"})
         assert not is_journal(nothing, {})
     assert not is_journal(io.StringIO(), {"JOURNAL_STREAM": "8:1"})
+
+
+def test_the_secrets_of_the_settings_are_known_for_as_long_as_the_process_lives() -> None:
+    # A token an hour: after twelve days the oldest of what was registered had gone, and those were among it.
+    redactor = Redactor([SECRET, "another-secret-of-the-settings"])
+    for hour in range(400):
+        redactor.register(f"1000.an-access-token-of-hour-{hour}")
+    assert redactor.text(f"{SECRET} another-secret-of-the-settings") == f"{REDACTED} {REDACTED}"
+    assert redactor.text("of 1000.an-access-token-of-hour-399") == f"of {REDACTED}"
