@@ -84,15 +84,12 @@ class Readings:
         return await self._one(statement("status_installation"))
 
     async def sessions(self) -> list[Row]:
-        """Processes that send, daemons first."""
+        """Processes that send, 50 at most: those that live first, daemons before commands."""
         return await self._database.rows(statement("status_sessions"))
 
     async def a_daemon_runs(self) -> bool:
         """Whether one was heard of within the last minute."""
-        return any(
-            session["alive"] and session["kind"] == "daemon" and not session["draining"]
-            for session in await self.sessions()
-        )
+        return bool((await self._one(statement("a_daemon_runs")))["runs"])
 
     async def leases(self) -> list[Row]:
         """Entities that are being sent, longest first."""

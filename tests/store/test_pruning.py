@@ -166,3 +166,15 @@ async def test_while_one_process_prunes_the_others_leave_it_to_that_one(host: Ho
         assert (entries(host), logs(host)) == (5, 5)
     assert await pruner.portion()
     assert (entries(host), logs(host)) == (0, 0)
+
+
+async def test_processes_that_were_killed_are_forgotten_after_a_day(host: Host, pruner: Pruner) -> None:
+    host.interfere(
+        """
+        INSERT INTO zoho_outbox_private.session (id, kind, host, pid, program_version, seen_at)
+        VALUES (gen_random_uuid(), 'daemon', 'db1', 1, '0.1.0', now() - interval '25 hours'),
+            (gen_random_uuid(), 'daemon', 'db1', 2, '0.1.0', now() - interval '23 hours')
+        """
+    )
+    assert await pruner.portion()
+    assert host.rows("SELECT pid FROM zoho_outbox_private.session") == [{"pid": 2}]

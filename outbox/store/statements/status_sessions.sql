@@ -1,4 +1,5 @@
--- Processes that send. One that was not heard of for a minute is shown, and is not counted as alive.
+-- Processes that send, those that were heard of last first: a process that is started and killed all night leaves many
+-- rows. One that was not heard of for a minute is shown, and is not counted as alive.
 SELECT
     session.id,
     session.kind,
@@ -11,5 +12,5 @@ SELECT
     session.listening,
     session.draining
 FROM zoho_outbox_private.session AS session
-ORDER BY session.kind DESC, session.started_at
+ORDER BY alive DESC, session.kind DESC, session.seen_at DESC
 LIMIT 50
