@@ -57,8 +57,7 @@ SETTLEMENT_LINGER_SECONDS = 0.05
 
 MOST_UNSETTLED = SETTLEMENT_BATCH
 """Beyond that nothing is claimed: settlement does not keep up, or the database is away. What is in hand when the
-process is killed must be looked up, and is sent alone: so no more than that, beside the places and what is claimed ahead.
-"""
+process is killed must be looked up, and is sent alone: so no more than that, beside the places and what is ahead."""
 
 GIVE_WAY_SECONDS = 0.005
 """After a claim that left nothing due: what was claimed asks for its permission before the loop goes on."""
@@ -467,8 +466,8 @@ class Dispatcher:
             await engine.organisation.failed(failed.failure)
             self._say_unverified(f"{failed.failure}: {failed.failure.advice}")
             # The host's writes ring the bell all the time: each would cost a request of the day.
-            self._any_urgency_from = engine.clock.monotonic() + min(
-                LONGEST_UNVERIFIED_SECONDS, 5 * 2.0**self._unverified_times
+            self._any_urgency_from = engine.clock.monotonic() + doubled(
+                5.0, self._unverified_times, LONGEST_UNVERIFIED_SECONDS
             )
             self._unverified_times += 1
             return False
@@ -516,7 +515,7 @@ class Dispatcher:
             if idle_polls == 0:
                 await self._want_bell(True)
                 return 1
-            seconds = min(2.0 ** (idle_polls - 1), engine.settings.outbox_poll_seconds, LONGEST_REST_SECONDS)
+            seconds = doubled(1.0, idle_polls - 1, min(engine.settings.outbox_poll_seconds, LONGEST_REST_SECONDS))
             stopped = max(self._any_urgency_from, self._low_urgency_from) - engine.clock.monotonic()
             if stopped > 0:
                 seconds = min(seconds, stopped)
@@ -586,6 +585,12 @@ def _total(ended: Ended) -> dict[str, Any]:
     if ended.off_by is None:
         return {}
     return {"verified_total": not ended.off_by} | ({"off_by": str(ended.off_by)} if ended.off_by else {})
+
+
+def doubled(first: float, times: int, longest: float) -> float:
+    """Seconds of a pause that doubles ``times`` up to ``longest``. Also in the 1,025th idle poll, of a night: a float
+    would overflow."""
+    return min(first * 2.0 ** min(times, 30), longest)
 
 
 def _by_type(claims: list[Claim]) -> dict[EntityType, list[Claim]]:

@@ -103,7 +103,7 @@ class TestMinute:
     async def test_no_rate_is_stuck_after_a_clock_was_put_back(
         self, host: Host, database: Database, per_minute: int
     ) -> None:
-        # Where the seconds between two requests are no round number of microseconds, the one token was lost in rounding.
+        # Where the seconds between requests are no round number of microseconds, the one token was lost in rounding.
         host.interfere(
             "UPDATE zoho_outbox_private.request_budget SET next_free_at = clock_timestamp() + interval '1 hour'"
         )
