@@ -321,7 +321,7 @@ class Dispatcher:
     def _least_urgent(self) -> Urgency:
         """What may still be claimed: the day's reserve is for live changes."""
         if self._engine.clock.monotonic() < self._low_urgency_from:
-            return Urgency.RETRY
+            return Urgency.BULK
         return Urgency.RECONCILE
 
     async def _read(self, entity_type: EntityType, claims: list[Claim]) -> dict[UUID, Any]:

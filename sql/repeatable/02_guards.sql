@@ -37,7 +37,8 @@ BEGIN
         END IF;
         NEW.origin := 'operator';
         NEW.requested_by := zoho_outbox_private.acting();
-        NEW.requested_at := pg_catalog.clock_timestamp();
+        -- Of the transaction: hundreds that are replayed in one are bulk, and a live change goes before them.
+        NEW.requested_at := pg_catalog.now();
         NEW.priority := 10;
         NEW.attempts := 0;
         NEW.admitted := false;

@@ -194,7 +194,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $function$
             used.day,
             pg_catalog.sum(used.requests)                                               AS requests,
             COALESCE(pg_catalog.sum(used.requests) FILTER (WHERE used.urgency = 10), 0) AS live,
-            COALESCE(pg_catalog.sum(used.requests) FILTER (WHERE used.urgency = 15), 0) AS bulk,
+            COALESCE(pg_catalog.sum(used.requests) FILTER (WHERE used.urgency = 25), 0) AS bulk,
             COALESCE(pg_catalog.sum(used.requests) FILTER (WHERE used.urgency = 20), 0) AS retry,
             COALESCE(pg_catalog.sum(used.requests) FILTER (WHERE used.urgency = 30), 0) AS backfill,
             COALESCE(pg_catalog.sum(used.requests) FILTER (WHERE used.urgency = 40), 0) AS reconcile,
@@ -300,7 +300,7 @@ COMMENT ON COLUMN public.zoho_sync_daily.peak_hour_attempts IS 'and how many tha
 COMMENT ON COLUMN public.zoho_sync_daily.attempts_requests IS 'requests that these attempts made';
 COMMENT ON COLUMN public.zoho_sync_daily.requests IS 'all requests of the day, lists and tokens'' look-ups included; on the line all, as what follows';
 COMMENT ON COLUMN public.zoho_sync_daily.requests_live IS 'for live changes (priority 10)';
-COMMENT ON COLUMN public.zoho_sync_daily.requests_bulk IS 'for one of hundreds of changes of one transaction (15)';
+COMMENT ON COLUMN public.zoho_sync_daily.requests_bulk IS 'for one of hundreds of changes of one transaction (25)';
 COMMENT ON COLUMN public.zoho_sync_daily.requests_retry IS 'for retries (20)';
 COMMENT ON COLUMN public.zoho_sync_daily.requests_backfill IS 'for backfills (30)';
 COMMENT ON COLUMN public.zoho_sync_daily.requests_reconcile IS 'for reconciliation (40)';

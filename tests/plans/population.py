@@ -119,10 +119,10 @@ FROM generate_series({first}, {last}) AS number;
 _READY = """
 SELECT pg_temp.hosts('ready', {first}, {last});
 INSERT INTO zoho_outbox_private.entity_state (entity_type, entity_id, phase, urgency, due_at, born_here)
-SELECT 'customer', pg_temp.entity('ready', number), 'ready', 15, clock_timestamp(), true
+SELECT 'customer', pg_temp.entity('ready', number), 'ready', 25, clock_timestamp(), true
 FROM generate_series({first}, {last}) AS number;
 INSERT INTO public.zoho_outbox (entity_type, entity_id, admitted, change, priority, revision)
-SELECT 'customer', pg_temp.entity('ready', number), true, 'inserted', 15, 1
+SELECT 'customer', pg_temp.entity('ready', number), true, 'inserted', 25, 1
 FROM generate_series({first}, {last}) AS number;
 """
 

@@ -7,7 +7,7 @@ import pytest
 
 from outbox.store import protocol
 from outbox.store.protocol import BULK_THRESHOLD, NEWEST_ADMITTED, OutboxStore
-from outbox.vocabulary import Change, EntityType, Origin, Phase, Urgency
+from outbox.vocabulary import Change, EntityType, LogStatus, Origin, Phase, Urgency
 from tests.store.conftest import claim_all, claim_one
 from tests.store.host import Host
 
@@ -61,6 +61,43 @@ async def test_hundreds_of_one_transaction_are_bulk_and_a_single_edit_goes_befor
     with host.transaction() as application:
         for number in range(BULK_THRESHOLD + 1):
             host.add_customer(number, connection=application)
+    edited = host.add_customer(900)
+    await store.admit(1000)
+    urgencies = host.rows("SELECT urgency, count(*) AS n FROM zoho_outbox_private.entity_state GROUP BY 1 ORDER BY 1")
+    assert [(row["urgency"], row["n"]) for row in urgencies] == [(Urgency.LIVE, 1), (Urgency.BULK, BULK_THRESHOLD + 1)]
+    (first,) = await store.claim(1, Urgency.RECONCILE)
+    assert first.entity_id == edited
+
+
+async def test_a_live_change_that_failed_once_goes_before_an_import_that_came_meanwhile(
+    host: Host, store: OutboxStore
+) -> None:
+    failed = host.add_customer(900)
+    await store.settle([_retried(await claim_one(store), seconds=0)])
+    with host.transaction() as application:
+        for number in range(BULK_THRESHOLD + 1):
+            host.add_customer(number, connection=application)
+    await store.admit(1000)
+    await store.promote()
+    (first,) = await store.claim(1, Urgency.RECONCILE)
+    assert first.entity_id == failed
+
+
+async def test_hundreds_that_are_replayed_in_one_transaction_are_bulk_and_a_live_change_goes_before_them(
+    host: Host, store: OutboxStore
+) -> None:
+    host.add_customers(BULK_THRESHOLD + 1)
+    for claim in await claim_all(store, 1000):
+        verdict = protocol.dead(
+            claim,
+            "refused",
+            zoho_id=None,
+            read_zoho_id=None,
+            log=protocol.bare_log(claim, LogStatus.FAILED, None),
+        )
+        await store.settle([verdict])
+    with host.operator() as operator:
+        operator.execute("UPDATE public.zoho_outbox SET status = 'pending' WHERE status = 'dead'")
     edited = host.add_customer(900)
     await store.admit(1000)
     urgencies = host.rows("SELECT urgency, count(*) AS n FROM zoho_outbox_private.entity_state GROUP BY 1 ORDER BY 1")
@@ -213,5 +250,5 @@ async def _backfill(store: OutboxStore, customer: UUID) -> None:
     )
 
 
-def _retried(claim: protocol.Claim) -> protocol.Verdict:
-    return protocol.retried(claim, "not now", seconds=3600, zoho_id=None, read_zoho_id=None, sent_hash=None)
+def _retried(claim: protocol.Claim, seconds: float = 3600) -> protocol.Verdict:
+    return protocol.retried(claim, "not now", seconds=seconds, zoho_id=None, read_zoho_id=None, sent_hash=None)

@@ -2,7 +2,8 @@
 --
 -- Waits for nobody: entries and state rows that somebody else holds are left for the next time. Takes the oldest
 -- entries and the newest few, so that one edit does not stand behind a bulk load. Entries of one transaction share
--- created_at; where more than bulk_threshold of them stand together, they are of class bulk (15).
+-- created_at, and those that are replayed in one requested_at; where more than bulk_threshold of them stand together,
+-- they are of class bulk (25).
 WITH candidate AS MATERIALIZED (
     (
         SELECT entry.id
@@ -25,7 +26,7 @@ locked AS MATERIALIZED (
         entry.id,
         entry.entity_type,
         entry.entity_id,
-        entry.created_at,
+        COALESCE(entry.requested_at, entry.created_at) AS came_at,
         entry.change,
         entry.origin,
         entry.priority
@@ -39,8 +40,8 @@ arrival AS MATERIALIZED (
         CASE
             WHEN locked.priority = 10
                 AND locked.origin IN ('trigger', 'operator')
-                AND count(*) OVER (PARTITION BY locked.created_at) > %(bulk_threshold)s
-                THEN 15
+                AND count(*) OVER (PARTITION BY locked.came_at) > %(bulk_threshold)s
+                THEN 25
             ELSE locked.priority
         END AS urgency
     FROM locked
