@@ -3,6 +3,7 @@
 - :mod:`daemon.command_line`: the ``zoho-outbox`` command.
 - :mod:`daemon.process`: what ``run`` is made of, from start-up to drain.
 - :mod:`daemon.supervision`: loops that neither stop the process nor die silently.
+- :mod:`daemon.loops`: the loops that send, and how they end.
 - :mod:`daemon.listener`: LISTEN, proved by a round trip.
 - :mod:`daemon.dispatcher`: claims, attempts, settles; :mod:`daemon.places`: how many claims may be in hand, and of
   which urgency.

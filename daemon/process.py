@@ -20,9 +20,10 @@ import structlog
 
 from daemon import dispatcher as dispatching
 from daemon import maintenance
-from daemon.dispatcher import Dispatcher, Workers
+from daemon.dispatcher import Dispatcher
 from daemon.listener import NAME as LISTENER
 from daemon.listener import Listener
+from daemon.loops import FINISH_MARGIN_SECONDS, SendingLoops, goodbye
 from daemon.supervision import Supervisor
 from daemon.systemd import MORE_TIME_SECONDS, Notifier, Reporter
 from daemon.systemd import NAME as STATUS
@@ -37,9 +38,6 @@ from outbox.logs import Event
 from outbox.migration.fitness import Unfit, check_fitness
 from outbox.settings import Settings
 from outbox.store.installation import WrongDatabase
-
-DRAIN_MARGIN_SECONDS = 10.0
-"""Beyond a request's time-out: for the replies' verdicts to be settled."""
 
 WAIT_FOR_DATABASE_SECONDS = 3.0
 
@@ -165,23 +163,12 @@ async def _serve(engine: Engine, listening: Database, stop: _StopRequests, notif
     supervisor = face.supervisor
     dispatcher = Dispatcher(engine, supervisor, face.meter)
     listener = Listener(listening, engine.database, engine.session, supervisor, dispatcher.wake)
+    loops = SendingLoops(engine, dispatcher, supervisor)
     face.begun(dispatcher, listener)
     try:
-        async with anyio.create_task_group() as loops:
-            workers = Workers()
-            await loops.start(workers.host)
-            loops.start_soon(supervisor.keep, LISTENER, listener.run)
-            loops.start_soon(supervisor.keep, dispatching.SETTLING, dispatcher.settle)
-            loops.start_soon(
-                supervisor.keep,
-                maintenance.HEARTBEAT,
-                lambda: maintenance.keep_alive(engine, dispatcher, supervisor, lambda: listener.hears),
-            )
-            loops.start_soon(
-                supervisor.keep,
-                maintenance.MAINTENANCE,
-                lambda: maintenance.maintain(engine, dispatcher, supervisor),
-            )
+        async with anyio.create_task_group() as group:
+            group.start_soon(supervisor.keep, LISTENER, listener.run)
+            await loops.start(group, listening=lambda: listener.hears)
             reporter = Reporter(
                 notifier,
                 supervisor,
@@ -192,22 +179,23 @@ async def _serve(engine: Engine, listening: Database, stop: _StopRequests, notif
                 vital=NEEDED | {dispatching.NAME},
             )
             if notifier.heard:
-                loops.start_soon(supervisor.keep, STATUS, lambda: reporter.look(engine.database, engine.organisation))
-            loops.start_soon(reporter.run)
-            loops.start_soon(_drain_on_signal, stop, dispatcher, notifier, _longest_drain(engine))
-            await supervisor.keep(dispatching.NAME, lambda: dispatcher.run(workers))
-            await _finish(engine, dispatcher, workers, stop)
-            loops.cancel_scope.cancel()
+                group.start_soon(supervisor.keep, STATUS, lambda: reporter.look(engine.database, engine.organisation))
+            group.start_soon(reporter.run)
+            group.start_soon(_drain_on_signal, stop, dispatcher, notifier, _longest_drain(engine))
+            await loops.claiming_ended.wait()
+            group.start_soon(_hurry_on_second_signal, stop, loops)
+            await loops.finish()
+            group.cancel_scope.cancel()
     finally:
         with anyio.move_on_after(2, shield=True):
-            await _goodbye(engine)
+            await goodbye(engine)
     if dispatcher.foreign is not None:
         raise WrongDatabase(dispatcher.foreign)
 
 
 def _longest_drain(engine: Engine) -> float:
-    """Seconds that :func:`_finish` may take, and a little: ZOHO_REQUEST_TIMEOUT_SECONDS may exceed the unit's time."""
-    return engine.settings.zoho_request_timeout_seconds + 3 * DRAIN_MARGIN_SECONDS
+    """Seconds that a drain may take, and a little: ZOHO_REQUEST_TIMEOUT_SECONDS may exceed the unit's time."""
+    return engine.settings.zoho_request_timeout_seconds + 3 * FINISH_MARGIN_SECONDS
 
 
 async def _drain_on_signal(stop: _StopRequests, dispatcher: Dispatcher, notifier: Notifier, longest: float) -> None:
@@ -218,26 +206,6 @@ async def _drain_on_signal(stop: _StopRequests, dispatcher: Dispatcher, notifier
     dispatcher.drain()
 
 
-async def _finish(engine: Engine, dispatcher: Dispatcher, workers: Workers, stop: _StopRequests) -> None:
-    """Waits for what is held, within the time of a request; a second signal, or the end of that time, ends it."""
-
-    async def hurry() -> None:
-        await stop.second.wait()
-        workers.cancel()
-
-    async with anyio.create_task_group() as waiting:
-        waiting.start_soon(hurry)
-        with anyio.move_on_after(engine.settings.zoho_request_timeout_seconds + DRAIN_MARGIN_SECONDS):
-            await dispatcher.all_settled()
-        workers.cancel()
-        waiting.cancel_scope.cancel()
-    # Those that were ended have said what is to be settled.
-    with anyio.CancelScope(shield=True), anyio.move_on_after(DRAIN_MARGIN_SECONDS):
-        await dispatcher.all_settled()
-
-
-async def _goodbye(engine: Engine) -> None:
-    try:
-        await engine.sessions.goodbye()
-    except DatabaseUnavailable:
-        return  # Its row is forgotten a day later.
+async def _hurry_on_second_signal(stop: _StopRequests, loops: SendingLoops) -> None:
+    await stop.second.wait()
+    loops.end_requests()

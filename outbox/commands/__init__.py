@@ -9,8 +9,8 @@
   would be sent.
 - :mod:`outbox.commands.find`: rows that Zoho does not hold as they stand.
 - :mod:`outbox.commands.backfill`, :mod:`outbox.commands.backfill_plan`, :mod:`outbox.commands.backfill_screen`,
-  :mod:`outbox.commands.retry`: enqueue or reopen many, and follow them; :mod:`outbox.commands.looking`: how often they
-  look, :mod:`outbox.commands.stand_in`: sending where no daemon does.
+  :mod:`outbox.commands.retry`: enqueue or reopen many; :mod:`outbox.commands.follow`: how they follow them,
+  :mod:`outbox.commands.pace`: how often they count them, :mod:`outbox.commands.stand_in`: sending where no daemon does.
 - :mod:`outbox.commands.undo`: takes a first backfill out of Zoho again.
 - :mod:`outbox.commands.reconcile`: runs a comparison (:mod:`outbox.reconciliation`) and shows what it found.
 - :mod:`outbox.commands.health`, :mod:`outbox.commands.alert`: is all well, and who is told what is not.

@@ -9,20 +9,17 @@ not taken up again.
 Zoho's records are listed once for each type (200 a page), in place of a look-up for each row.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
 from uuid import uuid4
 
 from outbox.assembly import Engine
 from outbox.commands.backfill_plan import Plan, TypePlan
-from outbox.commands.looking import Looks
+from outbox.commands.follow import Ended, Progress, follow
 from outbox.commands.stand_in import Sending, StandIn, stand_in
 from outbox.commands.sync import stop_in_words
 from outbox.entities.contract import AnyEntity, Listing
-from outbox.store.following import Follower, Reason, Run, Standing
-from outbox.store.organisation import OrganisationNow
-from outbox.store.readings import Readings
-from outbox.vocabulary import Change, EntityType, EntryStatus, Origin, Urgency
+from outbox.store.following import Follower, Run
+from outbox.vocabulary import Change, EntityType, Origin, Urgency
 from outbox.zoho.exchange import ApiRequest
 from outbox.zoho.failures import CallFailed
 from outbox.zoho.json_text import JsonValue
@@ -30,39 +27,6 @@ from outbox.zoho.ports import SendingStopped
 
 FAILS_AS_A_WHOLE_FROM = 5
 """Customers that must have failed before it is called a failure of all of them; or all, where there are fewer."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A moment of a running backfill."""
-
-    entity_type: EntityType
-    total: int
-    done: int
-    skipped: int
-    waiting: int
-    dead: int
-    moving: int
-    later: int
-    """Between attempts, for longer than a minute."""
-    state: OrganisationNow
-    requests_left: int | None
-    """Of the day, for a backfill; None: no limit."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How it ended. ``stopped``: why before its end."""
-
-    standing: Standing
-    reasons: Sequence[Reason]
-    stopped: str | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether a person must look."""
-        dead = sum(self.standing.count(entity_type, EntryStatus.DEAD) for entity_type in EntityType)
-        return dead > 0 or self.stopped is not None
 
 
 class Backfill:
@@ -121,52 +85,31 @@ class Backfill:
         )
 
     async def _follow(self, stage: TypePlan, show: Callable[[Progress], None], sender: StandIn) -> str | None:
-        """Until nothing of the stage moves any more; why it stops before that, or None."""
-        quiet = 0
-        looks = Looks(self._engine.clock)
-        while stage.rows:
-            await sender.check()
-            looks.begin()
-            standing = await self._follower.standing(self._run)
-            progress = await self._progress(stage, standing)
-            show(progress)
-            if stage.entity_type is EntityType.CUSTOMER and _fails_as_a_whole(progress):
-                return (
-                    f"{progress.dead} of {progress.total} customers failed and only {progress.done} reached Zoho: "
-                    "mend what they have in common, then run the backfill again; nothing else was enqueued"
-                )
-            quiet = 0 if progress.moving else quiet + 1
-            # One that waits may have enqueued what it waits for, which shows a moment later.
-            if quiet > (1 if progress.waiting else 0):
-                return None
-            await looks.pause(progress.moving)
-        return None
+        return await follow(
+            self._engine,
+            self._run,
+            stage.entity_type,
+            len(stage.rows),
+            urgency=Urgency.BACKFILL,
+            sender=sender,
+            show=show,
+            why_stop=_why_stop,
+        )
 
     async def _ended(self, stopped: str | None) -> Ended:
         return Ended(await self._follower.standing(self._run), await self._follower.reasons(self._run), stopped)
 
-    async def _progress(self, stage: TypePlan, standing: Standing) -> Progress:
-        kind = stage.entity_type
-        settings = self._engine.settings
-        budget = await Readings(self._engine.database).budget(settings.zoho_time_zone)
-        share = settings.zoho_daily_request_limit * (100 - settings.zoho_live_reserve_percent) // 100
-        return Progress(
-            entity_type=kind,
-            total=len(stage.rows),
-            done=standing.count(kind, EntryStatus.DONE),
-            skipped=standing.count(kind, EntryStatus.SKIPPED),
-            waiting=standing.count(kind, EntryStatus.WAITING),
-            dead=standing.count(kind, EntryStatus.DEAD),
-            moving=standing.moving(kind),
-            later=standing.later[kind],
-            state=await self._engine.organisation.now(),
-            requests_left=max(share - int(budget["requests"]), 0) if settings.zoho_daily_request_limit else None,
-        )
 
-
-def _fails_as_a_whole(progress: Progress) -> bool:
+def _why_stop(progress: Progress) -> str | None:
+    """Where the customers fail as a whole."""
     enough = min(FAILS_AS_A_WHOLE_FROM, progress.total)
-    return progress.dead >= enough and progress.dead > progress.done + progress.skipped
+    failed = progress.dead >= enough and progress.dead > progress.done + progress.skipped
+    if progress.entity_type is not EntityType.CUSTOMER or not failed:
+        return None
+    return (
+        f"{progress.dead} of {progress.total} customers failed and only {progress.done} reached Zoho: "
+        "mend what they have in common, then run the backfill again; nothing else was enqueued"
+    )
 
 
 async def _rows(engine: Engine, listing: Listing) -> AsyncIterator[Mapping[str, JsonValue]]:

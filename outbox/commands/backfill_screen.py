@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from outbox.commands.backfill import Ended, Progress
 from outbox.commands.backfill_plan import Plan
+from outbox.commands.follow import Ended, Progress
 from outbox.settings import Settings
 from outbox.store.following import Reason, Standing
 from outbox.vocabulary import EntityType, EntryStatus, OrganisationState

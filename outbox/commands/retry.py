@@ -9,17 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from outbox.assembly import Engine
-from outbox.commands.backfill import Ended, Progress
-from outbox.commands.looking import Looks
+from outbox.commands.follow import Ended, Progress, follow
 from outbox.commands.stand_in import Sending, StandIn, stand_in
 from outbox.store.failed import FailedEntities, FailedEntity
-from outbox.store.following import Follower, Reason, Reopened, Standing
-from outbox.store.readings import Readings
-from outbox.vocabulary import EntityType, EntryStatus, Phase
+from outbox.store.following import Follower, Reason, Reopened
+from outbox.vocabulary import EntityType, EntryStatus, Phase, Urgency
 from outbox.wording import one_line
 
-REOPENED_AT_ONCE = 100
-"""Entries in one transaction."""
+REOPENED_AT_ONCE = 250
+"""Entries in one transaction: more than BULK_THRESHOLD, so that they are of class bulk, behind what is live."""
 
 
 class RetryFailed:
@@ -30,7 +28,6 @@ class RetryFailed:
         self._sending = sending
         self._failed = FailedEntities(engine.database)
         self._follower = Follower(engine.database)
-        self._readings = Readings(engine.database)
 
     async def run(self, types: Sequence[EntityType], show: Callable[[Progress], None]) -> Ended:
         """Reopens and follows to the end. ``show`` is told where it stands. ``types`` in order of dependence.
@@ -45,7 +42,16 @@ class RetryFailed:
         for entity_type in types:
             reopened = await self._reopen(entity_type)
             followed += reopened
-            await self._follow(entity_type, Reopened(reopened), show, sender)
+            await follow(
+                self._engine,
+                Reopened(reopened),
+                entity_type,
+                len(reopened),
+                # What an operator starts may use the reserve.
+                urgency=Urgency.RETRY,
+                sender=sender,
+                show=show,
+            )
         run = Reopened(followed)
         return Ended(await self._follower.standing(run), await self._follower.reasons(run))
 
@@ -55,41 +61,6 @@ class RetryFailed:
         for place in range(0, len(entries), REOPENED_AT_ONCE):
             reopened += await self._failed.reopen(entries[place : place + REOPENED_AT_ONCE])
         return reopened
-
-    async def _follow(
-        self, entity_type: EntityType, run: Reopened, show: Callable[[Progress], None], sender: StandIn
-    ) -> None:
-        quiet = 0
-        looks = Looks(self._engine.clock)
-        while run.ids:
-            await sender.check()
-            looks.begin()
-            standing = await self._follower.standing(run)
-            progress = await self._progress(entity_type, len(run.ids), standing)
-            show(progress)
-            quiet = 0 if progress.moving else quiet + 1
-            # One that waits may have enqueued what it waits for, which shows a moment later.
-            if quiet > (1 if progress.waiting else 0):
-                return
-            await looks.pause(progress.moving)
-
-    async def _progress(self, entity_type: EntityType, total: int, standing: Standing) -> Progress:
-        settings = self._engine.settings
-        budget = await self._readings.budget(settings.zoho_time_zone)
-        limit = settings.zoho_daily_request_limit
-        return Progress(
-            entity_type=entity_type,
-            total=total,
-            done=standing.count(entity_type, EntryStatus.DONE),
-            skipped=standing.count(entity_type, EntryStatus.SKIPPED),
-            waiting=standing.count(entity_type, EntryStatus.WAITING),
-            dead=standing.count(entity_type, EntryStatus.DEAD),
-            moving=standing.moving(entity_type),
-            later=standing.later[entity_type],
-            state=await self._engine.organisation.now(),
-            # What an operator starts may use the reserve.
-            requests_left=max(limit - int(budget["requests"]), 0) if limit else None,
-        )
 
 
 def by_phase(failed: Sequence[FailedEntity]) -> Counter[tuple[EntityType, Phase]]:

@@ -201,6 +201,22 @@ class Database:
         async with self.connection(seconds=seconds) as connection:
             return await (await connection.execute(query, parameters, prepare=prepare)).fetchone()
 
+    async def only_row(
+        self,
+        query: Query,
+        parameters: Mapping[str, Any] | Sequence[Any] | None = None,
+        *,
+        seconds: float = DEADLINE_SECONDS,
+    ) -> Row:
+        """Runs one statement that returns a row wherever the outbox's tables of one row have theirs.
+
+        Raises LookupError where it returns none.
+        """
+        row = await self.row(query, parameters, seconds=seconds)
+        if row is None:
+            raise LookupError("zoho_outbox_private lacks its single rows; run zoho-outbox migrate")
+        return row
+
     async def execute(
         self,
         query: Query,

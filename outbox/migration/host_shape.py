@@ -110,9 +110,7 @@ def read_host(connection: psycopg.Connection[Any]) -> HostDatabase:
 
 def _read_tables(cursor: psycopg.Cursor[Any]) -> dict[str, TableShape]:
     names = [*HOST_TABLE_NAMES, LOG_TABLE, OUTBOX_TABLE]
-    columns: dict[str, list[str]] = {}
-    for table, column in cursor.execute(_COLUMNS, [names]):
-        columns.setdefault(table, []).append(column)
+    columns = read_columns(cursor, names)
     checks: dict[str, list[Check]] = {}
     for table, *parts in cursor.execute(_CHECKS, [names]):
         checks.setdefault(table, []).append(Check(*parts))
@@ -134,6 +132,14 @@ def _read_tables(cursor: psycopg.Cursor[Any]) -> dict[str, TableShape]:
         )
         for name in columns
     }
+
+
+def read_columns(cursor: psycopg.Cursor[Any], tables: Sequence[str]) -> dict[str, list[str]]:
+    """Of those of ``tables`` that are there, in their order. ``search_path`` must be pg_catalog."""
+    found: dict[str, list[str]] = {}
+    for table, column in cursor.execute(_COLUMNS, [tables]):
+        found.setdefault(table, []).append(column)
+    return found
 
 
 def _names_by_table(cursor: psycopg.Cursor[Any], query: str, tables: Sequence[str]) -> dict[str, set[str]]:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 
 from outbox.host_tables import HOST_TABLES
-from outbox.migration.host_shape import HOST_TABLE_NAMES, LOG_TABLE
+from outbox.migration.host_shape import HOST_TABLE_NAMES, LOG_TABLE, read_columns
 from outbox.migration.runner import LockUnavailable, begin_step, told, under_short_locks
 from outbox.migration.steps import host_indexes
 from outbox.migration.zoho_ids import ZohoIdFile, ids_at_stake
@@ -109,9 +109,7 @@ def read_installed(connection: psycopg.Connection[Any]) -> Installed:
         roles = {
             name for (name,) in cursor.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", [list(ROLES)])
         }
-        columns: dict[str, list[str]] = {}
-        for table, column in cursor.execute(_COLUMNS, [[*HOST_TABLE_NAMES, LOG_TABLE]]):
-            columns.setdefault(table, []).append(column)
+        columns = read_columns(cursor, [*HOST_TABLE_NAMES, LOG_TABLE])
         changes: list[tuple[str, str, str]] = []
         if "host_change" in ours:
             try:
@@ -338,19 +336,6 @@ def _lacking(connection: psycopg.Connection[Any], error: psycopg.Error) -> str:
         "migrate, or as a superuser"
     )
 
-
-_COLUMNS = """
-    SELECT class.relname, attribute.attname
-    FROM pg_class AS class
-    JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
-    JOIN pg_attribute AS attribute ON attribute.attrelid = class.oid
-    WHERE namespace.nspname = 'public'
-        AND class.relkind IN ('r', 'p')
-        AND class.relname = ANY (%s)
-        AND attribute.attnum > 0
-        AND NOT attribute.attisdropped
-    ORDER BY class.relname, attribute.attnum
-"""
 
 _CAPTURE_TRIGGERS = """
     SELECT class.relname, trigger.tgname

@@ -122,10 +122,7 @@ class ApiReadings:
 
     async def vitals(self) -> Vitals:
         """Raises LookupError on a database that is not migrated."""
-        row = await self._database.row(statement("api_vitals"))
-        if row is None:
-            raise LookupError("zoho_outbox_private lacks its single rows; run zoho-outbox migrate")
-        return Vitals(**row)
+        return Vitals(**await self._database.only_row(statement("api_vitals")))
 
 
 class InFlight(Exception):  # noqa: N818 - an answer, not a mistake

@@ -11,10 +11,9 @@ from decimal import Decimal
 import psycopg
 
 from outbox.database import Database, Row
+from outbox.store.readings import LONG_SECONDS
 from outbox.store.statements import statement
 
-LONG_SECONDS = 60.0
-"""Bound of a statement that goes through a whole table."""
 MOST_FIGURES = 1000
 """Sets of figures of invoices whose tax is looked at one by one."""
 
@@ -37,11 +36,11 @@ class DoctorReadings:
 
     async def server(self) -> Row:
         """version, version_number, database_name, role, is_superuser, is_daemon, is_operator (None: no such role)."""
-        return await self._one("doctor_server")
+        return await self._database.only_row(statement("doctor_server"))
 
     async def clock(self) -> Row:
         """now."""
-        return await self._one("doctor_clock")
+        return await self._database.only_row(statement("doctor_clock"))
 
     async def missing_rights(self, wanted: Sequence[Right]) -> list[Right]:
         """Those of ``wanted``, and of the rights on our own private schema, that the role has not got."""
@@ -74,7 +73,7 @@ class DoctorReadings:
 
     async def installation(self) -> Row:
         """Which database this is, beside which one the first run stored; whether zoho_sync_logs is ours."""
-        return await self._one("read_installation")
+        return await self._database.only_row(statement("read_installation"))
 
     async def sessions(self) -> list[Row]:
         """Processes that send."""
@@ -82,7 +81,7 @@ class DoctorReadings:
 
     async def recorded_settings(self) -> Row:
         """time_zone, day_limit of whoever asked for permission last; None: not recorded."""
-        return await self._one("doctor_recorded_settings")
+        return await self._database.only_row(statement("doctor_recorded_settings"))
 
     async def snapshots(self, older_than_seconds: float) -> list[Row]:
         """named, mend, seconds (all None: there is none); sees_all."""
@@ -121,12 +120,6 @@ class DoctorReadings:
             return await self._database.rows(statement(name), parameters, seconds=LONG_SECONDS)
         except psycopg.errors.UndefinedColumn:  # A host of November 2025.
             return await self._database.rows(statement(name, "newer columns"), parameters, seconds=LONG_SECONDS)
-
-    async def _one(self, name: str) -> Row:
-        row = await self._database.row(statement(name))
-        if row is None:
-            raise LookupError("zoho_outbox_private lacks its single rows; run zoho-outbox migrate")
-        return row
 
 
 async def place(connection: psycopg.AsyncConnection[Row]) -> Row | None:

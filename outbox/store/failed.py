@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from outbox.database import Database
+from outbox.store.readings import LONG_SECONDS
 from outbox.store.statements import statement
 from outbox.vocabulary import EntityType, Phase
-
-LONG_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

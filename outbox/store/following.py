@@ -7,10 +7,9 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from outbox.database import Database, Row
+from outbox.store.readings import LONG_SECONDS
 from outbox.store.statements import statement
 from outbox.vocabulary import EntityType, EntryStatus
-
-LONG_SECONDS = 60.0
 
 
 @dataclass

@@ -325,7 +325,4 @@ class HealthStore:
 
     async def _one(self, name: str, parameters: dict[str, Any] | None = None, *, without: str | None = None) -> Row:
         query = statement(name) if without is None else statement(name, without)
-        row = await self._database.row(query, parameters, seconds=LONG_SECONDS)
-        if row is None:
-            raise LookupError("zoho_outbox_private lacks its single rows; run zoho-outbox migrate")
-        return row
+        return await self._database.only_row(query, parameters, seconds=LONG_SECONDS)

@@ -40,7 +40,7 @@ class Readings:
 
     async def role(self) -> str:
         """The role that the session was opened with."""
-        return str((await self._one("SELECT session_user::text AS role"))["role"])
+        return str((await self._database.only_row("SELECT session_user::text AS role"))["role"])
 
     async def standing(self) -> list[Row]:
         """Rows: entity_type, standing, entities."""
@@ -77,11 +77,11 @@ class Readings:
 
     async def budget(self, time_zone: str) -> Row:
         """day, requests, by_urgency (by number), seconds_ahead, in_flight, tokens_minted."""
-        return await self._one(statement("status_budget"), {"time_zone": time_zone})
+        return await self._database.only_row(statement("status_budget"), {"time_zone": time_zone})
 
     async def installation(self) -> Row:
         """Which database this is, beside which one was stored."""
-        return await self._one(statement("status_installation"))
+        return await self._database.only_row(statement("status_installation"))
 
     async def sessions(self) -> list[Row]:
         """Processes that send, 50 at most: those that live first, daemons before commands."""
@@ -89,7 +89,7 @@ class Readings:
 
     async def a_daemon_runs(self) -> bool:
         """Whether one was heard of within the last minute."""
-        return bool((await self._one(statement("a_daemon_runs")))["runs"])
+        return bool((await self._database.only_row(statement("a_daemon_runs")))["runs"])
 
     async def leases(self) -> list[Row]:
         """Entities that are being sent, longest first."""
@@ -124,7 +124,9 @@ class Readings:
 
     async def open_entries(self, entity_type: EntityType, entity_id: UUID) -> Row:
         """What the unfinished entries ask for together; ``entries`` 0: there is none."""
-        return await self._one(statement("explain_open_entries"), {"entity_type": entity_type, "entity_id": entity_id})
+        return await self._database.only_row(
+            statement("explain_open_entries"), {"entity_type": entity_type, "entity_id": entity_id}
+        )
 
     async def entries(self, entity_type: EntityType, entity_id: UUID) -> list[Row]:
         """The newest entries, newest first."""
@@ -135,15 +137,11 @@ class Readings:
 
     async def explained(self, entity_type: EntityType, entity_id: UUID) -> dict[str, Any]:
         """As ``zoho_explain`` says. Raises ``psycopg.errors.NoDataFound`` for a row that nobody knows."""
-        row = await self._one(statement("explain"), {"entity_type": str(entity_type), "entity_id": entity_id})
+        row = await self._database.only_row(
+            statement("explain"), {"entity_type": str(entity_type), "entity_id": entity_id}
+        )
         told: dict[str, Any] = row["told"]
         return told
-
-    async def _one(self, query: Any, parameters: dict[str, Any] | None = None) -> Row:
-        row = await self._database.row(query, parameters)
-        if row is None:
-            raise LookupError("zoho_outbox_private lacks its single rows; run zoho-outbox migrate")
-        return row
 
     async def _host_rows(
         self, query: LiteralString | sql.Composed, parameters: Mapping[str, Any], *, seconds: float = 10.0

@@ -23,13 +23,11 @@ from outbox.database.access import DEADLINE_SECONDS, Connection
 from outbox.host_tables import HOST_TABLES
 from outbox.settings import Settings
 from outbox.store.budget import SharedBudget
+from outbox.store.readings import LONG_SECONDS
 from outbox.store.statements import statement, statement_by_name, statement_for_host
 from outbox.vocabulary import ZOHO_MODULES, EntityType, OrganisationState, Urgency
 from outbox.zoho.failures import Failure
 from outbox.zoho.ports import SendingStopped
-
-LONG_SECONDS = 60.0
-"""Bound of a statement that goes through the whole outbox."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from daemon.command_line import WRONG_USE
-from daemon.process import DRAIN_MARGIN_SECONDS, REFUSED
+from daemon.loops import FINISH_MARGIN_SECONDS
+from daemon.process import REFUSED
 from outbox.settings import Settings, load_settings
 from tests.deploy.example import EXAMPLE, SECRETS, described
 from tests.deploy.units import SERVICES, SYSTEMD, TIMERS, directives, seconds
@@ -78,8 +79,8 @@ class TestUnits:
     def test_a_drain_ends_before_the_stop_time_out(self) -> None:
         unit = directives("zoho-outbox.service")
         request = Settings.model_fields["zoho_request_timeout_seconds"].default
-        # _finish: what is held, then what was ended; _goodbye.
-        assert seconds(unit["TimeoutStopSec"][0]) > request + 2 * DRAIN_MARGIN_SECONDS + 2
+        # finish: what is held, then what was ended; goodbye.
+        assert seconds(unit["TimeoutStopSec"][0]) > request + 2 * FINISH_MARGIN_SECONDS + 2
 
     def test_each_timer_has_its_service_and_each_service_its_command(self) -> None:
         assert [name.replace(".timer", ".service") for name in TIMERS] == [

@@ -1,4 +1,4 @@
-"""A command that follows a long run looks at it no oftener than what a look takes allows."""
+"""A command that follows a long run counts it no oftener than what counting takes allows."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,10 +9,11 @@ import pytest
 
 from outbox.assembly import Engine
 from outbox.clock import SystemClock
-from outbox.commands import looking
-from outbox.commands.backfill import Backfill, Progress
+from outbox.commands import pace
+from outbox.commands.backfill import Backfill
 from outbox.commands.backfill_plan import Plan, TypePlan
-from outbox.commands.looking import MOST_SECONDS
+from outbox.commands.follow import Progress
+from outbox.commands.pace import MOST_SECONDS
 from outbox.commands.retry import RetryFailed
 from outbox.simulator import RunningSimulator
 from outbox.vocabulary import EntityType
@@ -37,7 +38,7 @@ class EverythingTakesLong(SystemClock):
 
 @asynccontextmanager
 async def nobody(_: Engine) -> AsyncIterator[None]:
-    """Sending is done between the looks."""
+    """Sending is done in the pauses."""
     yield
 
 
@@ -50,12 +51,12 @@ def pauses(process: Process, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         pauses.append(seconds)
         await process.turns_until_quiet()
 
-    monkeypatch.setattr(looking, "sleep", sleep)
+    monkeypatch.setattr(pace, "sleep", sleep)
     return pauses
 
 
 @pytest.mark.parametrize("command", ["backfill", "retry-failed"])
-async def test_the_pause_is_as_long_as_its_looks_are_dear(
+async def test_the_pause_is_as_long_as_counting_is_dear(
     host: Host, zoho: RunningSimulator, process: Process, pauses: list[float], command: str
 ) -> None:
     seen: list[Progress] = []

@@ -10,8 +10,9 @@ import anyio
 import pytest
 
 from outbox.assembly import Engine
-from outbox.commands.backfill import Backfill, Ended, Progress
+from outbox.commands.backfill import Backfill
 from outbox.commands.backfill_plan import Plan, TypePlan
+from outbox.commands.follow import Ended, Progress
 from outbox.entities.contract import Prerequisite, RecordEnded
 from outbox.entities.host_columns import ColumnNotGranted
 from outbox.entities.payment_purpose import purpose_of

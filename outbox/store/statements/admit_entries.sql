@@ -149,6 +149,5 @@ admitted AS (
     WHERE entry.id = arrival.id
     RETURNING entry.id
 )
-SELECT
-    (SELECT count(*) FROM admitted)     AS admitted,
-    (SELECT count(*) FROM candidate)    AS seen
+SELECT count(*) AS admitted
+FROM admitted

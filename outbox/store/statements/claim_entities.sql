@@ -58,7 +58,6 @@ RETURNING
     state.sent_hash,
     state.intents,
     state.intent_keys,
-    state.fate_unknown_at,
     EXTRACT(EPOCH FROM clock_timestamp() - state.fate_unknown_at)::double precision AS fate_unknown_seconds,
     EXTRACT(EPOCH FROM clock_timestamp() - state.clean_look_at)::double precision   AS clean_look_seconds,
     state.host_deleted_at,

@@ -1,8 +1,8 @@
-"""How often a command looks at the run that it follows.
+"""How often a command counts the run that it follows.
 
-A look counts the whole run: at 100,000 entries 150,000 pages, 0.4 s on two busy cores. Every half a second, that was
-half of what the database did. Counting only what changed since would need an index that every captured change pays for;
-so a long run is looked at more seldom, and about its end as often as a short one.
+It counts the whole run: at 100,000 entries 150,000 pages, 0.4 s on two busy cores. Every half a second, that was half
+of what the database did. Counting only what changed since would need an index that every captured change pays for; so a
+long run is counted more seldom, and about its end as often as a short one.
 """
 
 from anyio import sleep
@@ -13,25 +13,25 @@ LEAST_SECONDS = 0.5
 MOST_SECONDS = 10.0
 
 TIMES_AS_LONG = 20
-"""A pause is so many times as long as the look before it took: looks have a twentieth of the time until near the end,
-and more only where MOST_SECONDS cuts the pause."""
+"""A pause is so many times as long as the counting before it took: counting has a twentieth of the time until near the
+end, and more only where MOST_SECONDS cuts the pause."""
 
 
-class Looks:
-    """The looks at one type's entries, one after the other."""
+class Pace:
+    """Of counting one type's entries again and again."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._begun = clock.monotonic()
         self._before: tuple[float, int] | None = None
-        """When the look before was begun, and what it saw moving."""
+        """When the count before was begun, and what it found moving."""
 
     def begin(self) -> None:
-        """A look begins."""
+        """Counting begins."""
         self._begun = self._clock.monotonic()
 
     async def pause(self, moving: int) -> None:
-        """From the end of a look that saw so many entries moving to the next."""
+        """From the end of a count that found so many entries moving to the next."""
         took = self._clock.monotonic() - self._begun
         seconds = min(TIMES_AS_LONG * took, MOST_SECONDS)
         if (left := self._seconds_left(moving)) is not None:
@@ -41,9 +41,9 @@ class Looks:
         await sleep(max(seconds, LEAST_SECONDS))
 
     def _seconds_left(self, moving: int) -> float | None:
-        """At the pace since the look before; None: nothing came to rest since."""
+        """As fast as since the count before; None: nothing came to rest since."""
         if not moving:
-            # It ends with the next look, if that sees the same.
+            # It ends with the next count, if that finds the same.
             return 0.0
         if self._before is None:
             return None
