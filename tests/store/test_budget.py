@@ -147,6 +147,13 @@ class TestDay:
         assert (midnight.hour, midnight.minute) == (0, 0)
         assert timedelta(0) < until - datetime.now(UTC) <= timedelta(days=1)
 
+    async def test_replicas_in_different_time_zones_share_one_day(self, database: Database) -> None:
+        # A day apart at every moment.
+        granted = 0
+        for time_zone in ("Etc/GMT-14", "Etc/GMT+10") * 4:
+            granted += (await ask(database, time_zone=time_zone, day_limit=5))["granted"]
+        assert granted == 5
+
     async def test_yesterdays_requests_do_not_count(self, host: Host, new_budget: NewBudget) -> None:
         budget = new_budget(ZOHO_DAILY_REQUEST_LIMIT="2")
         await take(budget)
@@ -158,6 +165,7 @@ class TestDay:
     async def test_the_day_is_that_of_the_time_zone(self, host: Host, database: Database) -> None:
         now = datetime.now(UTC)
         for zone in ("Pacific/Kiritimati", "Etc/GMT+12", "Africa/Johannesburg"):
+            host.interfere("UPDATE zoho_outbox_private.request_budget SET day = '2026-01-01'")
             await ask(database, time_zone=zone)
             day = host.value("SELECT day FROM zoho_outbox_private.request_budget")
             near = {(now + timedelta(minutes=m)).astimezone(ZoneInfo(zone)).date() for m in (0, 1)}

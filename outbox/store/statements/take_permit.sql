@@ -50,7 +50,12 @@ clock AS MATERIALIZED (
         ((today.today + 1)::timestamp AT TIME ZONE %(time_zone)s)               AS day_ends_at
     FROM budget
     CROSS JOIN LATERAL (SELECT clock_timestamp() AS now) AS now
-    CROSS JOIN LATERAL (SELECT (now.now AT TIME ZONE %(time_zone)s)::date AS today) AS today
+    CROSS JOIN LATERAL (SELECT (now.now AT TIME ZONE %(time_zone)s)::date AS today) AS here
+    -- A day that has begun for a replica in another time zone, or before the clock was put back over midnight, goes on:
+    -- begun anew with each asker, its limit would hold nobody.
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN budget.day = here.today + 1 THEN budget.day ELSE here.today END AS today
+    ) AS today
 ),
 gate AS MATERIALIZED (
     SELECT

@@ -55,7 +55,7 @@ async def test_a_flood_of_letters_is_grouped_as_far_as_it_is_bounded_and_says_so
         stories.dead(f"refused {number}")
     page = await read(client, "/failed")
     assert "Failed 6 records" in page
-    assert "The most frequent causes are listed, of 4 records." in page
+    assert "4 of 6 records are sorted by cause and counted here." in page
 
 
 async def test_a_cause_that_is_gone_says_so(client: httpx.AsyncClient) -> None:
