@@ -14,9 +14,7 @@ neighbours lose one attempt to it, not all of them.
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -25,22 +23,18 @@ import psycopg
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
+from daemon.gate import Gate, doubled
 from daemon.meter import Meter
 from daemon.places import Places
 from daemon.supervision import Supervisor
+from daemon.telling import tell
 from outbox.assembly import Engine
 from outbox.database import DatabaseUnavailable
 from outbox.entities.host_columns import ColumnNotGranted
 from outbox.logs import Event
-from outbox.masking import mask_message
 from outbox.sending.attempt import Ended
-from outbox.settings import LogPayloads
-from outbox.store.installation import record_organisation
-from outbox.store.protocol import Claim, ForeignDatabase, Settlement, Show, Verdict, released
-from outbox.vocabulary import EntityType, EntryStatus, OrganisationState, Outcome, Urgency
-from outbox.zoho.failures import CallFailed
-from outbox.zoho.organisations import OrganisationRefused, verify_organisation
-from outbox.zoho.ports import SendingStopped
+from outbox.store.protocol import Claim, ForeignDatabase, Verdict, released
+from outbox.vocabulary import EntityType, Urgency
 
 NAME = "dispatcher"
 SETTLING = "settlement"
@@ -64,12 +58,6 @@ GIVE_WAY_SECONDS = 0.005
 
 BUSY_REST_SECONDS = 0.01
 """Before the bell is asked for while attempts are under way: one of them is likely to end first."""
-
-LONGEST_UNVERIFIED_SECONDS = 900.0
-"""Between questions whether the organisation is ours, while Zoho does not say."""
-
-LONGEST_STOP_SECONDS = 60.0
-"""After being sent away for want of budget or token."""
 
 SUSPECT_PAUSE_SECONDS = 5.0
 """Before a row is read again that our own code could not read."""
@@ -128,13 +116,7 @@ class Dispatcher:
         self._places = Places(engine.settings.zoho_max_concurrency, engine.clock)
         self._bell_wanted = False
         self._ungranted_said = ""
-        self._low_urgency_from = self._any_urgency_from = -math.inf
-        """Not before: on the monotonic clock."""
-        self._verified = False
-        self._unverified_said = ""
-        self._unverified_times = 0
-        self._open = False
-        """Whether the organisation was running when it was asked last, and is known to be ours."""
+        self._gate = Gate(engine)
         self._more_to_admit = False
         self._admits_from = -math.inf
         """On the monotonic clock, while there is more to admit."""
@@ -179,7 +161,7 @@ class Dispatcher:
     async def run(self, workers: Workers) -> None:
         """Claims until told to drain. Attempts run in ``workers``."""
         idle_polls = 0
-        self._open = False
+        self._gate.shut()
         while not self.draining:
             self._wake = anyio.Event()
             busy = await self._cycle(workers)
@@ -199,12 +181,10 @@ class Dispatcher:
         """
         engine = self._engine
         if not engine.settings.enable_zoho_sync or self._suspect_in_hand:
-            self._open = False
+            self._gate.shut()
             return False
-        if not self._open or engine.clock.monotonic() < self._any_urgency_from:
-            self._open = await self._may_claim()
-            if not self._open:
-                return False
+        if not self._gate.is_open and not await self._gate.ask():
+            return False
         began = engine.clock.monotonic()
         takes_in = not self._more_to_admit or self._dry or began >= self._admits_from
         admitted = await engine.store.admit(ADMISSION_BATCH) if takes_in else 0
@@ -223,18 +203,8 @@ class Dispatcher:
             # A backlog is taken in by portions, between claims, and never holds them up for longer than one portion.
             self._more_to_admit = promoted >= PROMOTION_BATCH or admitted >= ADMISSION_BATCH
             self._admits_from = ended + spent * (1 / ADMISSION_SHARE - 1)
-        self._open = await self._may_claim()
+        await self._gate.ask()
         return (claimed and not self._dry) or promoted > 0 or (self._more_to_admit and self._dry)
-
-    async def _may_claim(self) -> bool:
-        """Whether asking for permission can lead to anything. Says what is to be said of the organisation."""
-        engine = self._engine
-        now = await engine.organisation.now()
-        if not now.is_told:
-            await engine.organisation.tell()
-        if not now.may_try or engine.clock.monotonic() < self._any_urgency_from:
-            return False
-        return await self._organisation_verified()
 
     async def _claim_and_start(self, workers: Workers) -> bool:
         """Whether anything was claimed."""
@@ -290,7 +260,7 @@ class Dispatcher:
             return
         room = self._places.room
         if room >= self._places.refill:
-            taken = await self._take(room, self._least_urgent())
+            taken = await self._take(room, self._gate.least_urgent)
             self._dry = len(taken) < room
             claims.extend(taken)
         room = self._places.live_room - len(claims)
@@ -317,12 +287,6 @@ class Dispatcher:
                 entries=claim.entries,
             )
         return taken
-
-    def _least_urgent(self) -> Urgency:
-        """What may still be claimed: the day's reserve is for live changes."""
-        if self._engine.clock.monotonic() < self._low_urgency_from:
-            return Urgency.BULK
-        return Urgency.RECONCILE
 
     async def _read(self, entity_type: EntityType, claims: list[Claim]) -> dict[UUID, Any]:
         """The present rows, in one query; one by one where a row among them cannot even be read."""
@@ -392,11 +356,10 @@ class Dispatcher:
             self._let_go([claim])
             return
         if ended.stopped is not None:
-            self._open = False  # asked before the next claim
-            self._heed(ended.stopped, Urgency(claim.urgency))
+            self._gate.heed(ended.stopped, Urgency(claim.urgency))
         self._hand_over(ended)
         if ended.stopped is not None:
-            await self._say_used_up(ended.stopped)
+            await self._gate.say_used_up(ended.stopped)
 
     def _return(self, claim: Claim, verdict: Verdict) -> None:
         """A claim whose attempt never began."""
@@ -406,25 +369,6 @@ class Dispatcher:
     def _hand_over(self, ended: Ended) -> None:
         self._verdicts.append(ended)
         self._verdict_ready.set()
-
-    async def _say_used_up(self, stop: SendingStopped) -> None:
-        if not stop.is_told:
-            # Where the database is away whoever is sent away next says it.
-            with suppress(DatabaseUnavailable, psycopg.Error):
-                await self._engine.organisation.used_up(stop)
-
-    def _heed(self, stop: SendingStopped, urgency: Urgency) -> None:
-        """Claims nothing of this urgency while it would only be sent away again; asks anew within a minute."""
-        if stop.state is not OrganisationState.THROTTLED:
-            # No claim before the organisation was asked again. A resume rings; other ends are found by polling.
-            return
-        clock = self._engine.clock
-        wait = (stop.until - clock.now(UTC)).total_seconds() if stop.until is not None else LONGEST_STOP_SECONDS
-        again = clock.monotonic() + min(max(wait, 1.0), LONGEST_STOP_SECONDS)
-        if urgency.may_use_reserve:
-            self._any_urgency_from = again
-        else:
-            self._low_urgency_from = again
 
     async def settle(self) -> None:
         """Settles verdicts in batches, for ever. Whatever is in hand survives an outage."""
@@ -445,7 +389,7 @@ class Dispatcher:
         settlement = await self._engine.store.settle([ended.verdict for ended in batch])
         for _ in batch:
             self._verdicts.popleft()
-        self._tell(batch, settlement)
+        tell(batch, settlement, self.meter)
         self._let_go([ended.verdict.claim for ended in batch])
 
     def _let_go(self, claims: Iterable[Claim]) -> None:
@@ -455,51 +399,10 @@ class Dispatcher:
         self._batch_settled = anyio.Event()
         self.wake()
 
-    async def _organisation_verified(self) -> bool:
-        """Asks Zoho once whether this is the organisation that the settings mean. Nothing is claimed before."""
-        if self._verified:
-            return True
-        engine = self._engine
-        try:
-            organisation = await verify_organisation(engine.client, engine.settings)
-        except CallFailed as failed:
-            await engine.organisation.failed(failed.failure)
-            self._say_unverified(f"{failed.failure}: {failed.failure.advice}")
-            # The host's writes ring the bell all the time: each would cost a request of the day.
-            self._any_urgency_from = engine.clock.monotonic() + doubled(
-                5.0, self._unverified_times, LONGEST_UNVERIFIED_SECONDS
-            )
-            self._unverified_times += 1
-            return False
-        except SendingStopped as stop:
-            self._heed(stop, Urgency.LIVE)
-            await self._say_used_up(stop)
-            return False
-        except OrganisationRefused as refusal:
-            await engine.organisation.refused(str(refusal))
-            return False
-        await engine.organisation.answered()
-        await record_organisation(engine.database, organisation)
-        self._verified = True
-        self._log.info(
-            Event.ORGANISATION_VERIFIED,
-            organisation=organisation.id,
-            name=organisation.name,
-            mode=organisation.mode,
-            remarks=list(organisation.remarks),
-        )
-        return True
-
-    def _say_unverified(self, reason: str) -> None:
-        """Once for each reason: nothing is sent until the organisation is known."""
-        if reason != self._unverified_said:
-            self._unverified_said = reason
-            self._log.warning(Event.ORGANISATION_UNVERIFIED, reason=reason)
-
     async def _rest(self, idle_polls: int) -> int:
         """Waits for the bell, for something scheduled, or for the next poll: after going idle at 1, 2, 4 … s."""
         engine = self._engine
-        if self._open and self._more_to_admit:
+        if self._gate.was_open and self._more_to_admit:
             # What is live may stand behind it: whoever rings or settles is heard, and else it is its turn.
             with anyio.move_on_after(self._admits_from - engine.clock.monotonic()):
                 await self._wake.wait()
@@ -516,81 +419,15 @@ class Dispatcher:
                 await self._want_bell(True)
                 return 1
             seconds = doubled(1.0, idle_polls - 1, min(engine.settings.outbox_poll_seconds, LONGEST_REST_SECONDS))
-            stopped = max(self._any_urgency_from, self._low_urgency_from) - engine.clock.monotonic()
-            if stopped > 0:
+            if (stopped := self._gate.seconds_stopped) > 0:
                 seconds = min(seconds, stopped)
-            due = await engine.store.seconds_to_next_due() if self._open else None
+            due = await engine.store.seconds_to_next_due() if self._gate.was_open else None
             if due is not None:
                 seconds = min(seconds, max(due, 0.05))
         with anyio.move_on_after(seconds):
             await self._wake.wait()
             return 0
         return idle_polls + 1
-
-    def _tell(self, batch: list[Ended], settlement: Settlement) -> None:
-        refused = set(map(id, settlement.refused))
-        given_up = set(map(id, settlement.given_up))
-        if settlement.trouble:
-            self._log.error(Event.LOG_ROW_LOST, reason=settlement.trouble)
-        for ended in batch:
-            if id(ended.verdict) in given_up:
-                continue  # Said above: its lease runs out, and it is taken over.
-            if id(ended.verdict) in refused:
-                self.meter.refused(ended)
-                self._log.warning(
-                    Event.ACKNOWLEDGEMENT_REFUSED,
-                    **_facts(ended),
-                    advice="its lease was taken over; where something was sent, it is sent again",
-                )
-            else:
-                self.meter.settled(ended)
-                self._tell_one(ended)
-
-    def _tell_one(self, ended: Ended) -> None:
-        verdict = ended.verdict
-        facts = _facts(ended)
-        error = mask_message(verdict.error, LogPayloads.MASKED) if verdict.error else None
-        match verdict.entry_status:
-            case EntryStatus.DONE:
-                event = Event.ENTRY_SENT if verdict.outcome is Outcome.SENT else Event.ENTRY_UNCHANGED
-                self._log.info(event, **facts, **_total(ended), zoho_id=verdict.zoho_id, note=error)
-            case EntryStatus.SKIPPED:
-                self._log.info(Event.ENTRY_SKIPPED, **facts, reason=error)
-            case EntryStatus.WAITING:
-                self._log.info(Event.ENTRY_WAITING, **facts, waiting_for=verdict.waiting_for)
-            case EntryStatus.DEAD:
-                self._log.warning(Event.ENTRY_DEAD, **facts, reason=error)
-            case EntryStatus.PENDING if verdict.show is Show.RETRYING:
-                self._log.warning(
-                    Event.ENTRY_RETRIED, **facts, reason=error, next_attempt_in_seconds=round(verdict.due_in, 1)
-                )
-            case EntryStatus.PENDING | EntryStatus.PROCESSING:
-                self._log.debug(Event.ENTRY_RETURNED, **facts)
-
-
-def _facts(ended: Ended) -> dict[str, Any]:
-    verdict: Verdict = ended.verdict
-    facts: dict[str, Any] = {
-        "entity": ended.named,
-        "entity_id": str(verdict.claim.entity_id),
-        "attempt": verdict.claim.attempts,
-    }
-    if verdict.log is not None:
-        facts |= {"api_calls": verdict.log.api_calls, "milliseconds": verdict.log.duration_ms}
-    return facts
-
-
-def _total(ended: Ended) -> dict[str, Any]:
-    """Whether Zoho's total is the row's, where this attempt was shown one."""
-    if ended.off_by is None:
-        return {}
-    return {"verified_total": not ended.off_by} | ({"off_by": str(ended.off_by)} if ended.off_by else {})
-
-
-def doubled(first: float, times: int, longest: float) -> float:
-    """Seconds of a pause that doubles ``times`` up to ``longest``. Also in the 1,025th idle poll, of a night: a float
-    would overflow."""
-    return min(first * 2.0 ** min(times, 30), longest)
 
 
 def _by_type(claims: list[Claim]) -> dict[EntityType, list[Claim]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.dispatcher import doubled
+from daemon.gate import doubled
 
 
 @pytest.mark.parametrize(
