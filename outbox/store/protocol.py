@@ -137,7 +137,7 @@ from outbox.database import Database, DatabaseUnavailable, Row
 from outbox.database.batching import Batched
 from outbox.host_tables import HOST_TABLES
 from outbox.masking import storable
-from outbox.store.statements import statement, statement_for_host
+from outbox.store.statements import statement, statement_for_host, statement_limited
 from outbox.vocabulary import (
     ZOHO_MODULES,
     Awaited,
@@ -558,18 +558,17 @@ class OutboxStore:
 
     async def admit(self, batch: int) -> int:
         """Folds new entries into state rows; returns how many. As many as ``batch`` means: there may be more."""
-        # Not prepared, nor is promotion: without the value of its LIMIT the planner expects a tenth of all rows, and
-        # with a million of them reads every state.
         row = await self.database.row(
-            statement("admit_entries"),
-            {"oldest": batch, "newest": NEWEST_ADMITTED, "bulk_threshold": BULK_THRESHOLD},
+            statement_limited("admit_entries", oldest=batch, newest=NEWEST_ADMITTED),
+            {"bulk_threshold": BULK_THRESHOLD},
             seconds=30,
+            prepare=True,
         )
         return 0 if row is None else int(row["admitted"])
 
     async def promote(self, batch: int = 1000) -> int:
         """Makes entities ready whose pause between attempts is over; returns how many."""
-        return await self.database.execute(statement("promote_due"), {"batch": batch})
+        return await self.database.execute(statement_limited("promote_due", batch=batch), prepare=True)
 
     async def claim(self, batch: int, least_urgent: int) -> list[Claim]:
         """Leases up to ``batch`` due entities, most urgent first, none less urgent than ``least_urgent``.

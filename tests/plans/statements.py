@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from outbox.host_tables import HOST_TABLES
 from outbox.store.protocol import BULK_THRESHOLD, NEWEST_ADMITTED, AttemptLog, Lease, done
-from outbox.store.statements import statement, statement_for_host
+from outbox.store.statements import statement, statement_for_host, statement_limited
 from outbox.vocabulary import EntityType, LogStatus, Outcome, Urgency
 from tests.claims import fresh_claim
 from tests.plans.population import entity, token, zoho_id
@@ -47,6 +47,10 @@ class Case:
 
 def _plain(name: str) -> Callable[[], sql.SQL]:
     return lambda: sql.SQL(statement(name))
+
+
+def _limited(name: str, **limits: int) -> Callable[[], sql.Composed]:
+    return lambda: statement_limited(name, **limits)
 
 
 def _on_customers(name: str) -> Callable[[], sql.Composed]:
@@ -133,7 +137,7 @@ def _intend(count: int) -> dict[str, Any]:
 
 FIRST_LOG = {"after": "-infinity", "after_id": UUID(int=0)}
 SETTLE = {"entity_type": "customer"}
-ADMIT = {"oldest": 1000, "newest": NEWEST_ADMITTED, "bulk_threshold": BULK_THRESHOLD}
+ADMIT = {"bulk_threshold": BULK_THRESHOLD}
 WRITE_BACK = {"entity_type": "customer", "entity_ids": _ids("unwritten", 100)}
 
 CASES = (
@@ -141,8 +145,15 @@ CASES = (
     Case("claim 100", _plain("claim_entities"), _claim(100), 3_000),
     Case("stamp 1", _plain("stamp_entries"), _stamp(1), 30, prepared=True),
     Case("stamp 100", _plain("stamp_entries"), _stamp(100), 2_700, prepared=True),
-    Case("admit 1050", _plain("admit_entries"), ADMIT, 52_000, thousands=True),
-    Case("promote 1000", _plain("promote_due"), {"batch": 1000}, 20_000, thousands=True),
+    Case(
+        "admit 1050",
+        _limited("admit_entries", oldest=1000, newest=NEWEST_ADMITTED),
+        ADMIT,
+        52_000,
+        thousands=True,
+        prepared=True,
+    ),
+    Case("promote 1000", _limited("promote_due", batch=1000), {}, 20_000, thousands=True, prepared=True),
     Case("settle 1", _on_customers("settle_claims"), SETTLE | {"verdicts": _verdicts(1)}, 200),
     Case("settle 100", _on_customers("settle_claims"), SETTLE | {"verdicts": _verdicts(100)}, 11_500),
     Case("renew 1", _plain("renew_leases"), _renew(1), 30),

@@ -10,7 +10,7 @@ WITH candidate AS MATERIALIZED (
         FROM public.zoho_outbox AS entry
         WHERE NOT entry.admitted
         ORDER BY entry.id
-        LIMIT %(oldest)s
+        LIMIT {oldest}
     )
     UNION
     (
@@ -18,7 +18,7 @@ WITH candidate AS MATERIALIZED (
         FROM public.zoho_outbox AS entry
         WHERE NOT entry.admitted
         ORDER BY entry.id DESC
-        LIMIT %(newest)s
+        LIMIT {newest}
     )
 ),
 locked AS MATERIALIZED (

@@ -4,7 +4,7 @@ WITH due AS (
     FROM zoho_outbox_private.entity_state AS state
     WHERE state.phase = 'scheduled' AND state.due_at <= now()
     ORDER BY state.due_at
-    LIMIT %(batch)s
+    LIMIT {batch}
     FOR UPDATE OF state SKIP LOCKED
 )
 UPDATE zoho_outbox_private.entity_state AS state
