@@ -204,7 +204,7 @@ def _saying_when_verified(directory: Path) -> Iterator[None]:
         _ready(directory).touch()
         return organisation
 
-    with patch("daemon.dispatcher.verify_organisation", verify):
+    with patch("daemon.gate.verify_organisation", verify):
         yield
 
 
