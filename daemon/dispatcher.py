@@ -33,7 +33,8 @@ from outbox.database import DatabaseUnavailable
 from outbox.entities.host_columns import ColumnNotGranted
 from outbox.logs import Event
 from outbox.sending.attempt import Ended
-from outbox.store.protocol import Claim, ForeignDatabase, Verdict, released
+from outbox.store.protocol import ForeignDatabase
+from outbox.store.verdicts import Claim, Verdict, released
 from outbox.vocabulary import EntityType, Urgency
 
 NAME = "dispatcher"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from outbox.sending.attempt import Ended
-from outbox.store.protocol import Claim, Show, Verdict
+from outbox.store.verdicts import Claim, Show, Verdict
 from outbox.vocabulary import EntityType, EntryStatus, Outcome, Urgency
 
 DURATION_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)

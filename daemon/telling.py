@@ -10,7 +10,8 @@ from outbox.logs import Event
 from outbox.masking import mask_message
 from outbox.sending.attempt import Ended
 from outbox.settings import LogPayloads
-from outbox.store.protocol import Settlement, Show, Verdict
+from outbox.store.protocol import Settlement
+from outbox.store.verdicts import Show, Verdict
 from outbox.vocabulary import EntryStatus, Outcome
 
 

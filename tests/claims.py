@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from outbox.store.protocol import Claim, Lease
+from outbox.store.verdicts import Claim, Lease
 from outbox.vocabulary import EntityType, Urgency
 
 

@@ -34,8 +34,9 @@ from outbox.store.installation import WrongDatabase
 from outbox.store.listing import ListingStore
 from outbox.store.organisation import OrganisationStore
 from outbox.store.probe_answers import RecentAnswers
-from outbox.store.protocol import Claim, Lease, OutboxStore
+from outbox.store.protocol import OutboxStore
 from outbox.store.readings import Readings
+from outbox.store.verdicts import Claim, Lease
 from outbox.vocabulary import EntityType, EntryStatus, FailureClass, Outcome, Phase, Urgency
 from outbox.wording import one_line
 from outbox.zoho.authorization import AccessTokens

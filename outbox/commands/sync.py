@@ -24,8 +24,9 @@ from outbox.sending.attempt import Ended, Sender
 from outbox.sending.present_row import Undecodable, attempt, named_by, read_row
 from outbox.store.installation import WrongDatabase, record_organisation
 from outbox.store.organisation import OrganisationNow
-from outbox.store.protocol import Claim, ForeignDatabase, Settlement, Verdict, released
+from outbox.store.protocol import ForeignDatabase, Settlement
 from outbox.store.readings import Readings
+from outbox.store.verdicts import Claim, Verdict, released
 from outbox.vocabulary import Change, EntityType, EntryStatus, Origin, Outcome, Phase, Urgency
 from outbox.wording import count, moment, one_line
 from outbox.zoho.failures import CallFailed

@@ -39,9 +39,10 @@ from outbox.sending.probed import Probed
 from outbox.sending.remote import ClaimedRemote, LeaseSpent, LookAgain
 from outbox.sending.terms import SendingTerms
 from outbox.settings import LogPayloads
-from outbox.store import protocol
+from outbox.store import verdicts
 from outbox.store.organisation import OrganisationStore
-from outbox.store.protocol import Claim, Fate, OutboxStore, Verdict, Wait
+from outbox.store.protocol import OutboxStore
+from outbox.store.verdicts import Claim, Fate, Verdict, Wait
 from outbox.vocabulary import FailureClass, LogStatus, Outcome
 from outbox.zoho.client import ZohoClient
 from outbox.zoho.exchange import ApiReply, path_segment
@@ -103,12 +104,12 @@ class Sender:
         """The verdict on a row that the database gives and Python cannot hold (a date in the year 20000, say)."""
         named = f"{claim.entity_type} {claim.entity_id}"
         reason = f"the host row holds a value that cannot be read ({error}): correct it"
-        verdict = protocol.dead(
+        verdict = verdicts.dead(
             claim,
             reason,
             zoho_id=claim.zoho_id,
             read_zoho_id=None,
-            log=protocol.bare_log(claim, LogStatus.FAILED, None),
+            log=verdicts.bare_log(claim, LogStatus.FAILED, None),
         )
         return Ended(verdict, named)
 
@@ -206,7 +207,7 @@ class _Attempt:
     async def _decide(self) -> Verdict:
         claim, entity, row = self._claim, self._entity, self._row
         if claim.entries == 0:
-            return protocol.nothing_left(claim)
+            return verdicts.nothing_left(claim)
         if row is None:
             return self._without_row()
         self._named = entity.named(row)
@@ -215,13 +216,13 @@ class _Attempt:
             times = claim.attempts - 1
             return self._dead(f"the daemon died {times} times while it sent this row: edit the row, or report it")
         if reason := entity.ineligible(row, self._mapping):
-            skipped = protocol.skipped(claim, reason, read_zoho_id=self._raw_id)
+            skipped = verdicts.skipped(claim, reason, read_zoho_id=self._raw_id)
             return replace(skipped, unblocks=tuple(entity.unblocks(row, sent=False)))
         for prerequisite in entity.prerequisites(row, self._mapping):
             wait = Wait(
                 prerequisite.awaited, prerequisite.id, prerequisite.dead, prerequisite.enqueue, prerequisite.rest
             )
-            return protocol.waiting(claim, wait, prerequisite.named, read_zoho_id=self._raw_id)
+            return verdicts.waiting(claim, wait, prerequisite.named, read_zoho_id=self._raw_id)
         if self._sender.probed is not None:
             self._mapping = await self._sender.probed.complete(self._mapping)
         self._mapping = await self._sender.catalogues.complete(
@@ -268,7 +269,7 @@ class _Attempt:
             reason = f"host row deleted; a Zoho {claim.entity_type} may remain, the fate of its create is unknown"
         else:
             reason = "host row deleted; it was never in Zoho"
-        return protocol.skipped(claim, reason, read_zoho_id=None)
+        return verdicts.skipped(claim, reason, read_zoho_id=None)
 
     # Adopt, update, create.
 
@@ -333,7 +334,7 @@ class _Attempt:
     async def _update(self, zoho_id: str, desired: Desired) -> Verdict:
         claim = self._claim
         if desired.hash == claim.sent_hash and not claim.resend:
-            return protocol.done(
+            return verdicts.done(
                 claim, Outcome.UNCHANGED, zoho_id=zoho_id, read_zoho_id=self._raw_id, sent_hash=claim.sent_hash
             )
         if claim.fate_unknown_seconds is not None:
@@ -379,7 +380,7 @@ class _Attempt:
         if must_look and (verdict := await self._looked(desired)) is not None:
             return verdict
         if desired.only_if_there is not None:
-            skipped = protocol.skipped(claim, desired.only_if_there, read_zoho_id=self._raw_id, fate=Fate.SETTLED)
+            skipped = verdicts.skipped(claim, desired.only_if_there, read_zoho_id=self._raw_id, fate=Fate.SETTLED)
             return replace(skipped, unblocks=tuple(entity.unblocks(self._row, sent=False)))
         self._desired = desired = await entity.prepare(self._remote, self._row, desired, self._mapping)
         try:
@@ -482,7 +483,7 @@ class _Attempt:
         if updated.record is not None and (problem := self._entity.mismatch(updated.record, desired)):
             return self._dead(problem, FailureClass.PERMANENT)
         self._compare_totals(updated, found, desired)
-        return protocol.done(
+        return verdicts.done(
             self._claim,
             Outcome.SENT if self._remote.wrote else Outcome.UNCHANGED,
             zoho_id=zoho_id,
@@ -521,7 +522,7 @@ class _Attempt:
     def _look_again(self, seconds: float, fate: Fate) -> Verdict:
         moment = self._sender.clock.now(UTC) + timedelta(seconds=seconds)
         claim = self._claim
-        return protocol.retried(
+        return verdicts.retried(
             claim,
             f"fate unknown: a create left and its reply was lost; looking again at {moment:%Y-%m-%d %H:%M:%S} UTC",
             seconds=seconds,
@@ -584,7 +585,7 @@ class _Attempt:
         if seconds is None:
             ceiling = min(self._terms.retry_max, self._terms.retry_base * 2 ** min(max(claim.attempts, 1) - 1, 30))
             seconds = max(self._sender.jitter(0.0, ceiling), 1.0)
-        return protocol.retried(
+        return verdicts.retried(
             claim,
             reason,
             seconds=seconds,
@@ -594,15 +595,15 @@ class _Attempt:
             sent_hash=self._hash_after_failure(),
             fate=self._fate,
             counted=counted,
-            log=protocol.bare_log(claim, LogStatus.RETRYING, failure_class),
+            log=verdicts.bare_log(claim, LogStatus.RETRYING, failure_class),
         )
 
     def _given_back(self, error: str | None, *, seconds: float = 0.0) -> Verdict:
         """Nobody's fault: no attempt is burned. What Zoho gave us already is kept."""
         claim = self._claim
         if self._host_zoho_id is None and self._fate is Fate.KEEP and not self._remote.wrote:
-            return protocol.released(claim, error=error, seconds=seconds)
-        return protocol.retried(
+            return verdicts.released(claim, error=error, seconds=seconds)
+        return verdicts.retried(
             claim,
             error or "stopped half-way: the rest follows",
             seconds=seconds,
@@ -612,18 +613,18 @@ class _Attempt:
             sent_hash=self._hash_after_failure(),
             fate=self._fate,
             counted=False,
-            log=protocol.bare_log(claim, LogStatus.RETRYING, None),
+            log=verdicts.bare_log(claim, LogStatus.RETRYING, None),
         )
 
     def _dead(self, reason: str, failure_class: FailureClass | None = None) -> Verdict:
-        dead = protocol.dead(
+        dead = verdicts.dead(
             self._claim,
             reason,
             zoho_id=self._zoho_id,
             host_zoho_id=self._host_zoho_id,
             read_zoho_id=self._raw_id,
             fate=self._fate,
-            log=protocol.bare_log(self._claim, LogStatus.FAILED, failure_class),
+            log=verdicts.bare_log(self._claim, LogStatus.FAILED, failure_class),
         )
         reached = lifecycle_of(self._claim.sent_hash)
         return replace(dead, sent_hash=f"{UNKNOWN}:{reached}") if reached in self._entity.never_twice else dead
@@ -640,12 +641,12 @@ class _Attempt:
         if verdict.log is None and not exchanges and not self._remote.in_flight:
             return verdict
         status = LogStatus.SUCCESS if verdict.outcome is not None else LogStatus.RETRYING
-        base = verdict.log or protocol.bare_log(self._claim, status, None)
+        base = verdict.log or verdicts.bare_log(self._claim, status, None)
         log = attempt_log(base, self._remote.call_log, milliseconds, self._terms)
         if self._remote.in_flight:
             # Interrupted before it was answered: it counts all the same, or a refused settlement would not resend.
             log = replace(log, api_calls=log.api_calls + 1)
-        return protocol.with_log(verdict, log)
+        return verdicts.with_log(verdict, log)
 
 
 NOT_SHOWN = "Zoho holds a record of this name that its lists do not show yet: it is looked for again."

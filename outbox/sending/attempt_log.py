@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from outbox.masking import mask, mask_message
 from outbox.sending.terms import SendingTerms
-from outbox.store.protocol import AttemptLog
+from outbox.store.verdicts import AttemptLog
 from outbox.zoho.call_log import CallLog
 from outbox.zoho.exchange import ApiReply
 from outbox.zoho.failures import Failure

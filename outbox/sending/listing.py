@@ -13,7 +13,7 @@ import anyio
 
 from outbox.entities.contract import AnyEntity, Listing, Remote
 from outbox.store.listing import ListedRow, ListingStore
-from outbox.store.protocol import Claim
+from outbox.store.verdicts import Claim
 from outbox.vocabulary import EntityType
 from outbox.zoho.json_text import JsonValue
 

@@ -10,7 +10,7 @@ import psycopg
 from outbox.database import Database, Row
 from outbox.entities.contract import AnyEntity
 from outbox.sending.attempt import Ended, Sender
-from outbox.store.protocol import Claim
+from outbox.store.verdicts import Claim
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from outbox.clock import Clock
 from outbox.entities.contract import AnyEntity
 from outbox.sending.listing import Listings
-from outbox.store.protocol import Claim, OutboxStore
+from outbox.store.protocol import OutboxStore
+from outbox.store.verdicts import Claim
 from outbox.vocabulary import FailureClass, Urgency
 from outbox.zoho.call_log import CallLog
 from outbox.zoho.client import BeforeDeparture, ZohoClient

@@ -1,6 +1,7 @@
 """The claim-and-acknowledge protocol and the state that replicas share. The only room that writes outbox tables.
 
 - :mod:`outbox.store.protocol`: claim, lease, settlement, wake-up. Begin there.
+- :mod:`outbox.store.verdicts`: claims, and what may be decided on them, as values; pure.
 - :mod:`outbox.store.statements`: every statement, one file each.
 - What all who send share: :mod:`outbox.store.budget`, :mod:`outbox.store.organisation`,
   :mod:`outbox.store.access_token`, :mod:`outbox.store.sessions`, :mod:`outbox.store.installation`.

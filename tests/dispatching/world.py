@@ -16,7 +16,8 @@ from outbox.assembly import Engine
 from outbox.clock import SystemClock
 from outbox.database import DatabaseUnavailable
 from outbox.sending.attempt import Ended
-from outbox.store.protocol import Claim, Lease, Settlement, Verdict, released
+from outbox.store.protocol import Settlement
+from outbox.store.verdicts import Claim, Lease, Verdict, released
 from outbox.vocabulary import EntityType, OrganisationState, Urgency
 from tests.claims import fresh_claim
 

@@ -12,8 +12,8 @@ from psycopg import sql
 from outbox.database import DatabaseUnavailable
 from outbox.sql_files import sql_directory
 from outbox.store import protocol
-from outbox.store.protocol import Claim, Verdict
 from outbox.store.statements import statement, statement_for_host
+from outbox.store.verdicts import Claim, Verdict
 from tests.machine.ground import Ground
 from tests.machine.machine import (
     CHILDREN,

@@ -21,7 +21,8 @@ from outbox.settings import LogPayloads
 from outbox.store.catalogue import CatalogueStore
 from outbox.store.listing import ListingStore
 from outbox.store.organisation import OrganisationStore
-from outbox.store.protocol import Claim, OutboxStore, Settlement, Verdict
+from outbox.store.protocol import OutboxStore, Settlement
+from outbox.store.verdicts import Claim, Verdict
 from outbox.vocabulary import Change, EntityType, Origin, Phase, Urgency
 from tests.machine.gates import GO, Actor, pass_gate
 from tests.machine.ground import Ground, Key

@@ -10,8 +10,8 @@ import httpx
 import simplejson
 
 from outbox.database import Database
-from outbox.store.protocol import Lease
 from outbox.store.statements import statement
+from outbox.store.verdicts import Lease
 from outbox.vocabulary import OrganisationState, Urgency
 from outbox.zoho.call_log import CallLog, Exchange
 from outbox.zoho.exchange import ApiReply, ApiRequest

@@ -16,8 +16,9 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from outbox.host_tables import HOST_TABLES
-from outbox.store.protocol import BULK_THRESHOLD, NEWEST_ADMITTED, AttemptLog, Lease, done
+from outbox.store.protocol import BULK_THRESHOLD, NEWEST_ADMITTED
 from outbox.store.statements import statement, statement_for_host, statement_limited
+from outbox.store.verdicts import AttemptLog, Lease, done
 from outbox.vocabulary import EntityType, LogStatus, Outcome, Urgency
 from tests.claims import fresh_claim
 from tests.plans.population import entity, token, zoho_id

@@ -14,7 +14,7 @@ from outbox.sending.attempt import Ended
 from outbox.settings import Settings, load_settings
 from outbox.simulator import LimitSettings, RunningSimulator, SimulatorSettings, running_simulator
 from outbox.simulator.books import Record
-from outbox.store.protocol import Claim
+from outbox.store.verdicts import Claim
 from outbox.vocabulary import EntityType, Urgency
 from tests.host import databases
 from tests.migration.migrated import DAEMON

@@ -12,8 +12,8 @@ from outbox.database import Row
 from outbox.entities.contract import Remote
 from outbox.entities.registry import ENTITIES
 from outbox.simulator import RunningSimulator
-from outbox.store.protocol import Claim
 from outbox.store.statements import statement
+from outbox.store.verdicts import Claim
 from outbox.vocabulary import Change, EntityType, Origin, Urgency
 from outbox.zoho.json_text import JsonValue
 from tests.sending.billing import Billing, held

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from outbox.store import protocol
+from outbox.store import verdicts
 from outbox.store.protocol import OutboxStore
 from outbox.vocabulary import Awaited
 from tests.host.shapes import HostShape
@@ -188,8 +188,8 @@ async def wait_for(
 ) -> UUID:
     child = host.add_customer(99)
     claims = {claim.entity_id: claim for claim in await claim_all(store)}
-    wait = protocol.Wait(awaited, parent, dead=dead, enqueue=False)
-    await store.settle([protocol.waiting(claims[child], wait, named, read_zoho_id=None)])
+    wait = verdicts.Wait(awaited, parent, dead=dead, enqueue=False)
+    await store.settle([verdicts.waiting(claims[child], wait, named, read_zoho_id=None)])
     return child
 
 
@@ -258,7 +258,7 @@ async def test_dead_says_since_when_why_and_how_to_go_on(host: Host, store: Outb
 async def test_skipped_says_why(host: Host, store: OutboxStore) -> None:
     customer = host.add_customer()
     claim = await claim_one(store)
-    await store.settle([protocol.skipped(claim, "internal_test account", read_zoho_id=None)])
+    await store.settle([verdicts.skipped(claim, "internal_test account", read_zoho_id=None)])
     assert why(host, customer) == "skipped: internal_test account"
 
 
@@ -314,7 +314,7 @@ async def test_an_id_that_was_changed_past_the_triggers_is_told_beside_the_known
 
 async def test_at_rest_and_not_in_zoho_says_how_to_enqueue_it(host: Host, store: OutboxStore) -> None:
     customer = host.add_customer(account_number="CT-1")
-    await store.settle([protocol.skipped(await claim_one(store), "not yet", read_zoho_id=None)])
+    await store.settle([verdicts.skipped(await claim_one(store), "not yet", read_zoho_id=None)])
     host.interfere("UPDATE zoho_outbox_private.entity_state SET shown_status = NULL")
     told = explain(host, customer)
     assert told["why"].startswith("at rest and not in Zoho: ")
@@ -452,5 +452,5 @@ async def test_every_type_of_either_host_has_its_story(host: Host, entity_type: 
 async def test_entries_that_no_attempt_names_are_found_among_the_newest(host: Host, store: OutboxStore) -> None:
     customer = host.add_customer()
     first: Any = host.entry(customer)["id"]
-    await store.settle([protocol.skipped(await claim_one(store), "internal_test account", read_zoho_id=None)])
+    await store.settle([verdicts.skipped(await claim_one(store), "internal_test account", read_zoho_id=None)])
     assert [entry["id"] for entry in explain(host, customer)["entries"]] == [first]

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from outbox.store import protocol
+from outbox.store import verdicts
 from outbox.store.protocol import OutboxStore
 from tests.host.shapes import HostShape
 from tests.migration.migrated import DAEMON, OPERATOR
@@ -325,7 +325,7 @@ async def test_a_customer_whose_row_is_there_still_is_blanked_with_a_notice(host
         operator.execute(FORGET, [customer, WHY])
         host.execute("DELETE FROM public.customers")
         (deletion,) = await claim_all(store)
-        await store.settle([protocol.skipped(deletion, "host row deleted", read_zoho_id=None)])
+        await store.settle([verdicts.skipped(deletion, "host row deleted", read_zoho_id=None)])
         assert len(notices) == 1
         operator.execute(FORGET, [customer, WHY])
     (notice,) = notices

@@ -8,7 +8,8 @@ from outbox.clock import ManualClock
 from outbox.database import Database
 from outbox.settings import Settings, load_settings
 from outbox.store.installation import verify_installation
-from outbox.store.protocol import Claim, OutboxStore
+from outbox.store.protocol import OutboxStore
+from outbox.store.verdicts import Claim
 from outbox.vocabulary import Urgency
 from tests.host import databases
 from tests.migration.migrated import DAEMON

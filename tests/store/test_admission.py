@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 
-from outbox.store import protocol
+from outbox.store import verdicts
 from outbox.store.protocol import BULK_THRESHOLD, NEWEST_ADMITTED, OutboxStore
 from outbox.vocabulary import Change, EntityType, LogStatus, Origin, Phase, Urgency
 from tests.store.conftest import claim_all, claim_one
@@ -88,12 +88,12 @@ async def test_hundreds_that_are_replayed_in_one_transaction_are_bulk_and_a_live
 ) -> None:
     host.add_customers(BULK_THRESHOLD + 1)
     for claim in await claim_all(store, 1000):
-        verdict = protocol.dead(
+        verdict = verdicts.dead(
             claim,
             "refused",
             zoho_id=None,
             read_zoho_id=None,
-            log=protocol.bare_log(claim, LogStatus.FAILED, None),
+            log=verdicts.bare_log(claim, LogStatus.FAILED, None),
         )
         await store.settle([verdict])
     with host.operator() as operator:
@@ -164,7 +164,7 @@ async def test_a_late_commit_with_a_lower_id_is_admitted(host: Host, store: Outb
         late = host.add_customer(1, connection=slow)
         quick = host.add_customer(2)
         (claim,) = await claim_all(store)
-        await store.settle([protocol.skipped(claim, "test", read_zoho_id=None)])
+        await store.settle([verdicts.skipped(claim, "test", read_zoho_id=None)])
     assert host.entry(late)["id"] < host.entry(quick)["id"]
     assert (await claim_one(store)).entity_id == late
 
@@ -176,7 +176,7 @@ async def test_an_edit_during_a_send_makes_the_entity_ready_when_it_is_settled(h
     assert await store.admit(100) == 1
     assert host.state(customer)["arrived_since_claim"]
     assert await store.claim(10, Urgency.RECONCILE) == []
-    await store.settle([protocol.released(claim, seconds=3600)])
+    await store.settle([verdicts.released(claim, seconds=3600)])
     assert host.state(customer)["phase"] == Phase.READY
     assert (await claim_one(store)).entries == 2
 
@@ -196,7 +196,7 @@ async def test_an_edit_makes_a_scheduled_entity_due_at_once_and_keeps_its_attemp
 async def test_an_edit_gives_a_dead_entity_new_attempts(host: Host, store: OutboxStore) -> None:
     customer = host.add_customer()
     claim = await claim_one(store)
-    await store.settle([protocol.dead(claim, "no: edit it", zoho_id=None, read_zoho_id=None)])
+    await store.settle([verdicts.dead(claim, "no: edit it", zoho_id=None, read_zoho_id=None)])
     host.change_customer(customer, phone="1")
     assert (await claim_one(store)).attempts == 1
 
@@ -250,5 +250,5 @@ async def _backfill(store: OutboxStore, customer: UUID) -> None:
     )
 
 
-def _retried(claim: protocol.Claim, seconds: float = 3600) -> protocol.Verdict:
-    return protocol.retried(claim, "not now", seconds=seconds, zoho_id=None, read_zoho_id=None, sent_hash=None)
+def _retried(claim: verdicts.Claim, seconds: float = 3600) -> verdicts.Verdict:
+    return verdicts.retried(claim, "not now", seconds=seconds, zoho_id=None, read_zoho_id=None, sent_hash=None)

@@ -12,7 +12,7 @@ import pytest
 
 from outbox.clock import ManualClock
 from outbox.database import Database
-from outbox.store import protocol
+from outbox.store import verdicts
 from outbox.store.protocol import ForeignDatabase, OutboxStore
 from outbox.vocabulary import Change, EntityType, Origin, Outcome, Urgency
 from tests.store.conftest import LEASE_SECONDS, claim_all, claim_one
@@ -108,7 +108,7 @@ async def test_claimers_and_writers_at_once_leave_no_entry_behind_and_never_over
                 at_work.add(claim.entity_id)
                 await anyio.lowlevel.checkpoint()
                 at_work.discard(claim.entity_id)
-                await store.settle([protocol.skipped(claim, "test", read_zoho_id=None)])
+                await store.settle([verdicts.skipped(claim, "test", read_zoho_id=None)])
 
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
@@ -136,7 +136,7 @@ async def test_an_open_application_transaction_on_the_host_row_holds_nothing_up(
         with anyio.fail_after(5):
             claim = await claim_one(store)
         assert claim.entries == 1
-    await store.settle([protocol.released(claim)])
+    await store.settle([verdicts.released(claim)])
     assert (await claim_one(store)).entries == 2
 
 
@@ -151,7 +151,7 @@ async def test_an_entry_that_an_operators_open_transaction_holds_is_not_left_beh
         with anyio.fail_after(5):
             (claim,) = await store.claim(10, Urgency.RECONCILE)
         assert claim.entries == 0
-        await store.settle([protocol.nothing_left(claim)])
+        await store.settle([verdicts.nothing_left(claim)])
         getattr(operator, ending)()
     await _ends_as(host, store, customer, ("done", "sent"))
 
@@ -182,7 +182,7 @@ async def test_an_entry_that_is_held_during_settlement_is_not_left_processing(
     claim = await claim_one(store)
     with host.transaction("finance_operator") as operator:
         operator.execute("SELECT FROM public.zoho_outbox WHERE entity_id = %s FOR UPDATE", [customer])
-        verdict = _sent(claim) if kind == "done" else protocol.dead(claim, "no", zoho_id=None, read_zoho_id=None)
+        verdict = _sent(claim) if kind == "done" else verdicts.dead(claim, "no", zoho_id=None, read_zoho_id=None)
         with anyio.fail_after(5):
             settlement = await store.settle([verdict])
         assert settlement.accepted == (verdict,)
@@ -282,16 +282,16 @@ async def _ends_as(host: Host, store: OutboxStore, customer: UUID, newest: tuple
     """What is left of the entity is found again within a few seconds, and no entry stays open."""
     host.pass_time(customer, 10)
     while claims := await claim_all(store):
-        await store.settle([_sent(claim) if claim.entries else protocol.nothing_left(claim) for claim in claims])
+        await store.settle([_sent(claim) if claim.entries else verdicts.nothing_left(claim) for claim in claims])
         host.pass_time(customer, 10)
     assert [row for row in host.entries(customer) if row["finished_at"] is None] == []
     assert host.statuses(customer)[-1] == newest
     assert host.state(customer)["phase"] == "idle"
 
 
-def _sent(claim: protocol.Claim) -> protocol.Verdict:
-    return protocol.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")
+def _sent(claim: verdicts.Claim) -> verdicts.Verdict:
+    return verdicts.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")
 
 
-def _retried(claim: protocol.Claim, seconds: float) -> protocol.Verdict:
-    return protocol.retried(claim, "not now", seconds=seconds, zoho_id=None, read_zoho_id=None, sent_hash=None)
+def _retried(claim: verdicts.Claim, seconds: float) -> verdicts.Verdict:
+    return verdicts.retried(claim, "not now", seconds=seconds, zoho_id=None, read_zoho_id=None, sent_hash=None)

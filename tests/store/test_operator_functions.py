@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from outbox.store import protocol
-from outbox.store.protocol import Claim, OutboxStore
+from outbox.store import verdicts
+from outbox.store.protocol import OutboxStore
+from outbox.store.verdicts import Claim
 from outbox.vocabulary import Awaited, EntityType, Outcome
 from tests.host.databases import Database
 from tests.migration.migrated import OPERATOR
@@ -53,13 +54,13 @@ async def bring_to(host: Host, store: OutboxStore, status: str, number: int = 1)
     claim = await claim_one(store)
     match status:
         case "pending":
-            verdict = protocol.retried(claim, "not now", seconds=3600, zoho_id=None, read_zoho_id=None, sent_hash=None)
+            verdict = verdicts.retried(claim, "not now", seconds=3600, zoho_id=None, read_zoho_id=None, sent_hash=None)
         case "waiting":
             verdict = waiting_for(claim, uuid4())
         case "dead":
             verdict = died(claim)
         case "skipped":
-            verdict = protocol.skipped(claim, "internal_test account", read_zoho_id=None)
+            verdict = verdicts.skipped(claim, "internal_test account", read_zoho_id=None)
         case _:
             verdict = done(claim)
     await store.settle([verdict])
@@ -67,17 +68,17 @@ async def bring_to(host: Host, store: OutboxStore, status: str, number: int = 1)
     return customer
 
 
-def done(claim: Claim) -> protocol.Verdict:
-    return protocol.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")
+def done(claim: Claim) -> verdicts.Verdict:
+    return verdicts.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")
 
 
-def died(claim: Claim) -> protocol.Verdict:
-    return protocol.dead(claim, "refused: edit the row", zoho_id=claim.zoho_id, read_zoho_id=claim.zoho_id)
+def died(claim: Claim) -> verdicts.Verdict:
+    return verdicts.dead(claim, "refused: edit the row", zoho_id=claim.zoho_id, read_zoho_id=claim.zoho_id)
 
 
-def waiting_for(claim: Claim, parent: UUID, *, dead: bool = False) -> protocol.Verdict:
-    wait = protocol.Wait(Awaited.CUSTOMER, parent, dead=dead, enqueue=False)
-    return protocol.waiting(claim, wait, "customer CT-2025-00007", read_zoho_id=None)
+def waiting_for(claim: Claim, parent: UUID, *, dead: bool = False) -> verdicts.Verdict:
+    wait = verdicts.Wait(Awaited.CUSTOMER, parent, dead=dead, enqueue=False)
+    return verdicts.waiting(claim, wait, "customer CT-2025-00007", read_zoho_id=None)
 
 
 # Skip.
@@ -367,8 +368,8 @@ async def test_a_package_that_is_published_passes_by_a_child_that_is_being_set_a
     package = uuid4()
     children = host.add_customers(2)
     for claim in await claim_all(store):
-        wait = protocol.Wait(Awaited.PACKAGE, package, enqueue=False)
-        await store.settle([protocol.waiting(claim, wait, "package", read_zoho_id=None)])
+        wait = verdicts.Wait(Awaited.PACKAGE, package, enqueue=False)
+        await store.settle([verdicts.waiting(claim, wait, "package", read_zoho_id=None)])
     # As it is when it was being published while they began to wait: no trigger wakes them.
     host.interfere("ALTER TABLE public.product_integrations DISABLE TRIGGER USER")
     host.interfere(

@@ -5,7 +5,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from outbox.store import protocol
+from outbox.store import verdicts
 from outbox.store.protocol import OutboxStore
 from outbox.vocabulary import Awaited, Outcome
 from tests.store.conftest import claim_all, claim_one
@@ -21,15 +21,15 @@ async def _bring_to(host: Host, store: OutboxStore, status: str) -> UUID:
     claim = await claim_one(store)
     match status:
         case "pending":
-            verdict = protocol.retried(claim, "not now", seconds=3600, zoho_id=None, read_zoho_id=None, sent_hash=None)
+            verdict = verdicts.retried(claim, "not now", seconds=3600, zoho_id=None, read_zoho_id=None, sent_hash=None)
         case "waiting":
-            verdict = protocol.waiting(
-                claim, protocol.Wait(Awaited.CUSTOMER, customer), "customer X", read_zoho_id=None
+            verdict = verdicts.waiting(
+                claim, verdicts.Wait(Awaited.CUSTOMER, customer), "customer X", read_zoho_id=None
             )
         case "dead":
-            verdict = protocol.dead(claim, "refused: edit", zoho_id=None, read_zoho_id=None)
+            verdict = verdicts.dead(claim, "refused: edit", zoho_id=None, read_zoho_id=None)
         case "skipped":
-            verdict = protocol.skipped(claim, "internal_test account", read_zoho_id=None)
+            verdict = verdicts.skipped(claim, "internal_test account", read_zoho_id=None)
         case _:
             verdict = _done(claim)
     await store.settle([verdict])
@@ -139,7 +139,7 @@ async def test_a_finished_entry_can_be_deleted(host: Host, store: OutboxStore) -
 async def test_a_mass_replay_of_the_dead_sends_each_once(host: Host, store: OutboxStore) -> None:
     customers = host.add_customers(30)
     claims = await claim_all(store)
-    await store.settle([protocol.dead(claim, "no", zoho_id=None, read_zoho_id=None) for claim in claims])
+    await store.settle([verdicts.dead(claim, "no", zoho_id=None, read_zoho_id=None) for claim in claims])
     with host.operator() as operator:
         operator.execute("UPDATE public.zoho_outbox SET status = 'pending' WHERE status = 'dead'")
     claims = await claim_all(store)
@@ -160,7 +160,7 @@ async def test_an_id_set_back_to_the_known_one_revives_a_dead_row(host: Host, st
     host.change_customer(customer, zoho_billing_customer_id="99")
     claim = await claim_one(store)
     reason = "Zoho has no customer 99: correct or clear zoho_billing_customer_id"
-    await store.settle([protocol.dead(claim, reason, zoho_id="46", read_zoho_id="99")])
+    await store.settle([verdicts.dead(claim, reason, zoho_id="46", read_zoho_id="99")])
     host.change_customer(customer, zoho_billing_customer_id="46")
     assert (await claim_one(store)).entity_id == customer
 
@@ -172,5 +172,5 @@ async def test_an_id_cleared_by_hand_enqueues_nothing(host: Host, store: OutboxS
     assert len(host.entries(customer)) == 1
 
 
-def _done(claim: protocol.Claim) -> protocol.Verdict:
-    return protocol.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")
+def _done(claim: verdicts.Claim) -> verdicts.Verdict:
+    return verdicts.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")

@@ -8,8 +8,9 @@ import anyio
 import pytest
 
 from outbox.database import Database, DatabaseUnavailable
-from outbox.store import protocol
-from outbox.store.protocol import AttemptLog, Claim, Fate, OutboxStore, Verdict
+from outbox.store import verdicts
+from outbox.store.protocol import OutboxStore
+from outbox.store.verdicts import AttemptLog, Claim, Fate, Verdict
 from outbox.vocabulary import Awaited, FailureClass, LogStatus, Outcome, Phase
 from tests.store.conftest import LEASE_SECONDS, claim_all, claim_one
 from tests.store.host import Host, Row
@@ -33,7 +34,7 @@ def log_of(claim: Claim, status: LogStatus, *, calls: int = 1) -> AttemptLog:
 
 
 def sent(claim: Claim, *, read: str | None = None, zoho_id: str = ZOHO_ID, note: str | None = None) -> Verdict:
-    return protocol.done(
+    return verdicts.done(
         claim,
         Outcome.SENT,
         zoho_id=zoho_id,
@@ -45,7 +46,7 @@ def sent(claim: Claim, *, read: str | None = None, zoho_id: str = ZOHO_ID, note:
 
 
 def retried(claim: Claim, reason: str = "HTTP 500: broken", seconds: float = 30.0) -> Verdict:
-    return protocol.retried(
+    return verdicts.retried(
         claim,
         reason,
         seconds=seconds,
@@ -57,12 +58,12 @@ def retried(claim: Claim, reason: str = "HTTP 500: broken", seconds: float = 30.
 
 
 def dead(claim: Claim, reason: str = "refused: correct the e-mail") -> Verdict:
-    return protocol.dead(claim, reason, zoho_id=None, read_zoho_id=None, log=log_of(claim, LogStatus.FAILED))
+    return verdicts.dead(claim, reason, zoho_id=None, read_zoho_id=None, log=log_of(claim, LogStatus.FAILED))
 
 
 def waiting(claim: Claim, parent: UUID | None = None) -> Verdict:
-    wait = protocol.Wait(Awaited.CUSTOMER, parent or uuid4(), enqueue=False)
-    return protocol.waiting(claim, wait, "customer CT-2025-00001", read_zoho_id=None)
+    wait = verdicts.Wait(Awaited.CUSTOMER, parent or uuid4(), enqueue=False)
+    return verdicts.waiting(claim, wait, "customer CT-2025-00001", read_zoho_id=None)
 
 
 def stars(host: Host, customer: UUID) -> Row:
@@ -145,7 +146,7 @@ class TestDone:
         before = host.value("SELECT xmin FROM public.customers WHERE id = %s", [customer])
         claim = await claim_one(store)
         await store.settle(
-            [protocol.done(claim, Outcome.UNCHANGED, zoho_id=ZOHO_ID, read_zoho_id=ZOHO_ID, sent_hash=claim.sent_hash)]
+            [verdicts.done(claim, Outcome.UNCHANGED, zoho_id=ZOHO_ID, read_zoho_id=ZOHO_ID, sent_hash=claim.sent_hash)]
         )
         assert host.statuses(customer)[-1] == ("done", "unchanged")
         assert len(host.logs(customer)) == 1
@@ -205,7 +206,7 @@ class TestRetried:
         claim = await claim_one(store)
         await store.settle(
             [
-                protocol.retried(
+                verdicts.retried(
                     claim,
                     "throttled",
                     seconds=0.0,
@@ -251,7 +252,7 @@ class TestDead:
 class TestSkipped:
     async def test_it_shows_skipped_with_the_reason(self, host: Host, store: OutboxStore) -> None:
         customer = host.add_customer()
-        await store.settle([protocol.skipped(await claim_one(store), "internal_test account", read_zoho_id=None)])
+        await store.settle([verdicts.skipped(await claim_one(store), "internal_test account", read_zoho_id=None)])
         entry = host.entry(customer)
         assert (entry["status"], entry["outcome"], entry["last_error"]) == (
             "skipped",
@@ -289,7 +290,7 @@ class TestReleased:
     async def test_nothing_shows_and_the_attempt_is_given_back(self, host: Host, store: OutboxStore) -> None:
         customer = host.add_customer()
         before = host.customer(customer)
-        await store.settle([protocol.released(await claim_one(store))])
+        await store.settle([verdicts.released(await claim_one(store))])
         entry = host.entry(customer)
         assert (entry["status"], entry["attempts"], entry["last_error"]) == ("pending", 0, None)
         assert host.customer(customer) == before
@@ -358,7 +359,7 @@ class TestRefused:
     ) -> None:
         customer = host.add_customer()
         claim, _ = await _taken_over(host, store, new_store())
-        settlement = await store.settle([protocol.released(claim)])
+        settlement = await store.settle([verdicts.released(claim)])
         assert len(settlement.refused) == 1
         assert len(host.entries(customer)) == 1
 
@@ -575,7 +576,7 @@ class TestLockedHostRow:
 
 
 def _with_fate(claim: Claim, fate: Fate) -> Verdict:
-    return protocol.retried(
+    return verdicts.retried(
         claim, "test", seconds=0.0, zoho_id=None, read_zoho_id=None, sent_hash=None, fate=fate, counted=False
     )
 

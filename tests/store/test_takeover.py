@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from outbox.store import protocol
+from outbox.store import verdicts
 from outbox.store.protocol import OutboxStore
 from outbox.vocabulary import Awaited, EntityType, Outcome, Phase, Urgency
 from tests.store.conftest import LEASE_SECONDS, claim_all, claim_one
@@ -60,10 +60,10 @@ async def test_what_was_in_hand_of_a_dead_process_is_marked_until_something_was_
     claim = await claim_one(store)
     assert claim.taken_over
     # Given back untried: it may be what killed the process, still.
-    await store.settle([protocol.released(claim)])
+    await store.settle([verdicts.released(claim)])
     claim = await claim_one(store)
     assert claim.taken_over
-    retried = protocol.retried(claim, "no", seconds=1, zoho_id=None, read_zoho_id=None, sent_hash=None)
+    retried = verdicts.retried(claim, "no", seconds=1, zoho_id=None, read_zoho_id=None, sent_hash=None)
     await store.settle([retried])
     host.pass_time(customer, 10)
     assert not (await claim_one(store)).taken_over
@@ -152,7 +152,7 @@ class TestWaking:
     async def test_a_parent_that_fails_wakes_its_children_once_to_say_so(self, host: Host, store: OutboxStore) -> None:
         parent = host.add_customer()
         child = _waiting_child(host, parent)
-        await store.settle([protocol.dead(await claim_one(store), "no", zoho_id=None, read_zoho_id=None)])
+        await store.settle([verdicts.dead(await claim_one(store), "no", zoho_id=None, read_zoho_id=None)])
         assert host.state(child)["phase"] == Phase.READY
         host.interfere(
             "UPDATE zoho_outbox_private.entity_state SET phase = 'waiting', waits_for_type = 'customer', "
@@ -167,8 +167,8 @@ class TestWaking:
         parent, child = host.add_customers(2)
         claims = {claim.entity_id: claim for claim in await claim_all(store)}
         await store.settle([_done(claims[parent])])
-        verdict = protocol.waiting(
-            claims[child], protocol.Wait(Awaited.CUSTOMER, parent), "customer 1", read_zoho_id=None
+        verdict = verdicts.waiting(
+            claims[child], verdicts.Wait(Awaited.CUSTOMER, parent), "customer 1", read_zoho_id=None
         )
         await store.settle([verdict])
         assert host.state(child)["phase"] == Phase.READY
@@ -176,8 +176,8 @@ class TestWaking:
     async def test_parent_and_child_in_one_batch(self, host: Host, store: OutboxStore) -> None:
         parent, child = host.add_customers(2)
         claims = {claim.entity_id: claim for claim in await claim_all(store)}
-        verdict = protocol.waiting(
-            claims[child], protocol.Wait(Awaited.CUSTOMER, parent), "customer 1", read_zoho_id=None
+        verdict = verdicts.waiting(
+            claims[child], verdicts.Wait(Awaited.CUSTOMER, parent), "customer 1", read_zoho_id=None
         )
         await store.settle([verdict, _done(claims[parent])])
         assert host.state(child)["phase"] == Phase.READY
@@ -187,9 +187,9 @@ class TestWaking:
     ) -> None:
         monkeypatch.setattr(OutboxStore, "_wake_after", _dies)
         parent, child = uuid4(), host.add_customer()
-        wait = protocol.Wait(Awaited.INVOICE, parent)
+        wait = verdicts.Wait(Awaited.INVOICE, parent)
         with pytest.raises(InterruptedError):
-            await store.settle([protocol.waiting(await claim_one(store), wait, "invoice 1", read_zoho_id=None)])
+            await store.settle([verdicts.waiting(await claim_one(store), wait, "invoice 1", read_zoho_id=None)])
         assert host.state(child)["phase"] == Phase.WAITING
         entry = host.entry(parent)
         assert (entry["entity_type"], entry["change"], entry["origin"], entry["priority"]) == (
@@ -202,8 +202,8 @@ class TestWaking:
     async def test_one_that_is_known_is_not_enqueued_again(self, host: Host, store: OutboxStore) -> None:
         parent, child = host.add_customers(2)
         claims = {claim.entity_id: claim for claim in await claim_all(store)}
-        wait = protocol.Wait(Awaited.CUSTOMER, parent)
-        await store.settle([protocol.waiting(claims[child], wait, "customer 1", read_zoho_id=None)])
+        wait = verdicts.Wait(Awaited.CUSTOMER, parent)
+        await store.settle([verdicts.waiting(claims[child], wait, "customer 1", read_zoho_id=None)])
         assert len(host.entries(parent)) == 1
 
     async def test_what_an_end_unblocks_is_enqueued_once_though_the_process_dies_right_after(
@@ -212,8 +212,8 @@ class TestWaking:
         monkeypatch.setattr(OutboxStore, "_wake_after", _dies)
         other = uuid4()
         host.add_customers(2)
-        verdicts = [
-            protocol.done(
+        ends = [
+            verdicts.done(
                 claim,
                 Outcome.SENT,
                 zoho_id=str(number),
@@ -224,7 +224,7 @@ class TestWaking:
             for number, claim in enumerate(await claim_all(store))
         ]
         with pytest.raises(InterruptedError):
-            await store.settle(verdicts)
+            await store.settle(ends)
         entry = host.entry(other)
         assert (entry["entity_type"], entry["change"], entry["origin"]) == ("invoice", "related", "child")
 
@@ -250,7 +250,7 @@ class TestWaking:
     ) -> None:
         """The settlement stamps its moment before it commits: the child saw the parent leased, and claimed later."""
         parent = host.add_customer()
-        await store.settle([protocol.skipped(await claim_one(store), "draft", read_zoho_id=None)])
+        await store.settle([verdicts.skipped(await claim_one(store), "draft", read_zoho_id=None)])
         child = _waiting_child(host, parent)
         host.interfere(
             "UPDATE zoho_outbox_private.entity_state SET due_at = clock_timestamp() WHERE entity_id = %s", [child]
@@ -261,8 +261,8 @@ class TestWaking:
     async def test_an_edit_of_a_waiting_row_looks_again(self, host: Host, store: OutboxStore) -> None:
         customer = host.add_customer()
         claim = await claim_one(store)
-        verdict = protocol.waiting(
-            claim, protocol.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
+        verdict = verdicts.waiting(
+            claim, verdicts.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
         )
         await store.settle([verdict])
         host.change_customer(customer, phone="1")
@@ -272,8 +272,8 @@ class TestWaking:
         customer = host.add_customer()
         assert host.shown(customer)[0] == "pending"
         claim = await claim_one(store)
-        verdict = protocol.waiting(
-            claim, protocol.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
+        verdict = verdicts.waiting(
+            claim, verdicts.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
         )
         await store.settle([verdict])
         assert len(host.entries(customer)) == 1
@@ -281,8 +281,8 @@ class TestWaking:
     async def test_a_deferred_notice_of_waiting_does_not_enqueue_itself(self, host: Host, store: OutboxStore) -> None:
         customer = host.add_customer()
         claim = await claim_one(store)
-        verdict = protocol.waiting(
-            claim, protocol.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
+        verdict = verdicts.waiting(
+            claim, verdicts.Wait(Awaited.CUSTOMER, uuid4(), enqueue=False), "customer 1", read_zoho_id=None
         )
         with host.transaction() as application:
             application.execute("UPDATE public.customers SET updated_at = now() WHERE id = %s", [customer])
@@ -309,8 +309,8 @@ def _waiting_child(host: Host, parent: UUID) -> UUID:
     return child
 
 
-def _done(claim: protocol.Claim) -> protocol.Verdict:
-    return protocol.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")
+def _done(claim: verdicts.Claim) -> verdicts.Verdict:
+    return verdicts.done(claim, Outcome.SENT, zoho_id="46", read_zoho_id=None, sent_hash="x:active")
 
 
 class TestOwner:

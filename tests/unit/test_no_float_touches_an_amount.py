@@ -148,7 +148,7 @@ def test_a_planted_float_is_seen(planted: str, entities: bool) -> None:
     [
         "seconds: float = 10.0",
         "def wait(seconds: float) -> None: ...",
-        "protocol.retried(claim, seconds=0.0)",
+        "verdicts.retried(claim, seconds=0.0)",
         "milliseconds = round((clock.monotonic() - started) * 1000)",
         "record = simplejson.loads(text, use_decimal=True)",
         "price = Decimal('799.00') / 3",

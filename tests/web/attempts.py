@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from outbox.sending.attempt import Ended
-from outbox.store.protocol import AttemptLog, Show, Verdict
+from outbox.store.verdicts import AttemptLog, Show, Verdict
 from outbox.vocabulary import EntityType, EntryStatus, LogStatus, Outcome, Phase, Urgency
 from tests.claims import fresh_claim
 
