@@ -18,6 +18,13 @@ from tests.store.host import Host
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(240)]
 
+PATIENT = {
+    "ZOHO_REQUEST_TIMEOUT_SECONDS": "10",
+    "OUTBOX_AMBIGUOUS_RECHECK_SECONDS": "10",
+    "OUTBOX_LEASE_SECONDS": "60",
+}
+"""Three daemons on a busy machine: a request that takes 2 s, or a heartbeat that is late, is no attempt that burned."""
+
 STATES = ("paused", "throttled", "broken", "forbidden", "running")
 ROWS = 12
 
@@ -34,7 +41,7 @@ class Replicas:
             self.start_another()
 
     def start_another(self) -> None:
-        self.daemons.append(self._start(environment(self._host.database, self._zoho)))
+        self.daemons.append(self._start(environment(self._host.database, self._zoho, **PATIENT)))
 
     async def have_verified(self) -> None:
         for daemon in self.daemons:
